@@ -23,7 +23,7 @@ from hil.errors import ClockError, DeadlockError
 from hil.units import format_duration, format_time, s
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
 _ROUNDS_MAX = 1_000  # rounds at one instant before two callbacks are feeding each other for ever
 _READS_MAX = 1_000_000  # reads of `now` without a wait before a test is spinning
@@ -44,6 +44,7 @@ class Event:
     """One call on the heap, or a repeated one; what :meth:`Clock.at` and :meth:`Clock.every` return."""
 
     __slots__ = ("fn",)
+    once = True
 
     def __init__(self, fn: Callable[[], object]) -> None:
         self.fn: Callable[[], object] | None = fn
@@ -62,6 +63,7 @@ class _Repeating(Event):
     """A call that puts itself back on the heap one period later, counted from its due time."""
 
     __slots__ = ("clock", "due_ns", "period_ns", "phase", "work")
+    once = False
 
     def __init__(self, clock: Clock, work: Callable[[], object], due_ns: int, period_ns: int, phase: Phase) -> None:
         super().__init__(self.tick)
@@ -208,7 +210,10 @@ class Clock:
         self.wait(self._now + duration_ns)
 
     def wait(
-        self, until_ns: SupportsIndex | None, ready: Callable[[], bool] | None = None, what: str = "a condition"
+        self,
+        until_ns: SupportsIndex | None,
+        ready: Callable[[], bool] | None = None,
+        what: str = "a condition",
     ) -> bool:
         """Run the world until ``ready()`` holds or the deadline has passed.
 
@@ -309,6 +314,8 @@ class Clock:
                 fn = event.fn
                 if fn is None:
                     continue
+                if event.once:
+                    event.fn = None
                 self._round, self._phase = round_, phase
                 self._tick(time_ns)
                 fn()
@@ -469,7 +476,7 @@ def utc_now() -> str:
 
 
 @contextmanager
-def sleep_forbidden(clock: Clock) -> Iterator[None]:
+def sleep_forbidden(clock: Clock) -> Generator[None]:
     """While a virtual rig runs a test, ``time.sleep`` in its thread is an error that names the remedy.
 
     A name bound earlier by ``from time import sleep`` escapes this guard; the project's lint rule finds those.

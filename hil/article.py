@@ -1,0 +1,217 @@
+"""Article: the base of simulated articles under test, and the ports they declare.
+
+A simulated article is a closed class that declares its ports and implements ``power_up``, ``power_down`` and
+``reset``. It gets clock, noise, ports and as-built data, and nothing else: what it must be, it cannot know. Its
+supply is real to it: below the brown-out voltage for longer than its hold-up it goes down, its timers stop, its
+outputs open and it falls silent on the bus.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from hil.clock import Phase
+from hil.closed import Closed, nearest
+from hil.errors import HilError, WiringError
+from hil.ports import BusConnection, Port, Ports, PowerInput
+from hil.units import ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.random import Generator
+
+    from hil.clock import Clock, Event
+    from hil.faults import Fault
+    from hil.noise import Streams
+
+
+class AsBuilt(BaseModel):
+    """What an article is: numbers with their unit in the key. Unknown keys are errors; nothing here is a limit.
+
+    supply_on_v, supply_off_v: voltage at which it starts, and below which it browns out [V];
+    hold_up_ms: how long it lives without supply [ms]; idle_a: current it draws at ``nominal_v`` [A, V].
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    supply_on_v: float
+    supply_off_v: float
+    hold_up_ms: float
+    nominal_v: float
+    idle_a: float
+
+
+class Article(Closed):
+    """A simulated article under test.
+
+    Args:
+        clock: the rig clock.
+        streams: the world's random streams.
+        ports: where its ports meet the rig.
+        as_built: what it is, checked against its class's ``AsBuilt``.
+    """
+
+    AS_BUILT: ClassVar[type[AsBuilt]] = AsBuilt
+    POWER: ClassVar[str] = "power"
+    """Name of the port that feeds it."""
+
+    name: str
+    clock: Clock
+    as_built: AsBuilt
+    live_ports: dict[str, object]
+    powered: bool
+    halted: bool
+    _streams: Streams
+    _timers: list[Event]
+    _hold_up: Event | None
+    _dead: int
+
+    def __init__(self, clock: Clock, streams: Streams, ports: Ports, as_built: AsBuilt) -> None:
+        self.name = ports.name
+        self.clock = clock
+        self.as_built = as_built
+        self.powered = self.halted = False
+        self._streams = streams
+        self._timers = []
+        self._hold_up = None
+        self._dead = 0
+        self.live_ports = {}
+        for name, port in self.declared_ports().items():
+            self.live_ports[name] = port.bind(self, ports)
+        self.build()
+        ports.wiring.pin(f"{self.name}.{self.POWER}").on_change(self._supply_changed)
+
+    @classmethod
+    def declared_ports(cls) -> dict[str, Port[object]]:
+        """The ports the class declares, by name, base classes first."""
+        found: dict[str, Port[object]] = {}
+        for base in reversed(cls.__mro__):
+            found |= {name: port for name, port in vars(base).items() if isinstance(port, Port)}
+        return found
+
+    # -- for the subclass ---------------------------------------------------------------------------------
+
+    def build(self) -> None:
+        """Set up the hardware once: state that lives without power, edges that need no software."""
+
+    def power_up(self) -> None:
+        """The supply has come up: boot."""
+
+    def power_down(self) -> None:
+        """The supply is gone: open the outputs, forget what is not in non-volatile memory."""
+
+    def reset(self) -> None:
+        """Back to the state after power-up, with the supply on."""
+        self._stop_timers()
+        self.power_down()
+        self.power_up()
+
+    @property
+    def running(self) -> bool:
+        """Whether its software runs: powered and not halted."""
+        return self.powered and not self.halted
+
+    @property
+    def supply_v(self) -> float:
+        """Voltage at its supply pin [V]."""
+        return self._power.volts
+
+    def noise(self, source: str) -> Generator:
+        """The random stream of one of its noise sources."""
+        return self._streams.stream(self.name, source)
+
+    def after(self, delay_ns: int, fn: Callable[[], None], *, hardware: bool = False) -> Event:
+        """Call ``fn`` after a delay [ns], unless power goes first; software timers also need a running CPU."""
+        return self._keep(self.clock.at(self.clock.now + delay_ns, self._guarded(fn, hardware), Phase.DEVICE))
+
+    def every(self, period_ns: int, fn: Callable[[], None], *, offset_ns: int = 0, hardware: bool = False) -> Event:
+        """Call ``fn`` every period [ns] while powered; software timers also need a running CPU."""
+        return self._keep(self.clock.every(period_ns, self._guarded(fn, hardware), Phase.DEVICE, offset_ns))
+
+    # -- faults -------------------------------------------------------------------------------------------
+
+    def apply(self, fault: Fault) -> Callable[[], None]:
+        """Put a fault on the article: ``cpu_halt`` stops its software, ``dead`` takes its power away inside.
+
+        Raises:
+            HilError: for a kind the article does not know.
+        """
+        if fault.kind == "cpu_halt":
+            self.halted = True
+            return self._resume
+        if fault.kind == "dead":
+            self._dead += 1
+            self._supply_changed()
+            return self._revive
+        raise HilError(f"{self.name} has no fault {fault.kind!r}; {nearest(fault.kind, ['cpu_halt', 'dead'])}")
+
+    def _resume(self) -> None:
+        self.halted = False
+
+    def _revive(self) -> None:
+        self._dead -= 1
+        self._supply_changed()
+
+    # -- supply -------------------------------------------------------------------------------------------
+
+    @property
+    def _power(self) -> PowerInput:
+        power = self.live_ports[self.POWER]
+        if not isinstance(power, PowerInput):
+            raise WiringError(f"{self.name}: its port {self.POWER} feeds it and must be a PowerPin, not {power!r}")
+        return power
+
+    def _supply_changed(self) -> None:
+        volts = 0.0 if self._dead else self._power.volts
+        if not self.powered:
+            if volts >= self.as_built.supply_on_v:
+                self._go_up()
+        elif volts < self.as_built.supply_off_v:
+            if self._hold_up is None:
+                hold_up_ns = round(self.as_built.hold_up_ms * ms)
+                self._hold_up = self.clock.at(self.clock.now + hold_up_ns, self._go_down)
+        elif self._hold_up is not None:
+            self._hold_up.cancel()
+            self._hold_up = None
+
+    def _go_up(self) -> None:
+        self.powered = True
+        self._power.draw(self.as_built.idle_a, self.as_built.nominal_v)
+        for port in self._bus_ports():
+            port.node.power(True)
+        self.power_up()
+
+    def _go_down(self) -> None:
+        self._hold_up = None
+        self.powered = False
+        self._stop_timers()
+        self.power_down()
+        for port in self._bus_ports():
+            port.node.power(False)
+        self._power.draw(0.0, self.as_built.nominal_v)
+        self._supply_changed()
+
+    def _bus_ports(self) -> list[BusConnection]:
+        return [port for port in self.live_ports.values() if isinstance(port, BusConnection)]
+
+    def _stop_timers(self) -> None:
+        for event in self._timers:
+            event.cancel()
+        self._timers = []
+
+    def _keep(self, event: Event) -> Event:
+        if len(self._timers) > 64:
+            self._timers = [timer for timer in self._timers if timer.active]
+        self._timers.append(event)
+        return event
+
+    def _guarded(self, fn: Callable[[], None], hardware: bool) -> Callable[[], None]:
+        return fn if hardware else functools.partial(self._run_software, fn)
+
+    def _run_software(self, fn: Callable[[], None]) -> None:
+        if not self.halted:
+            fn()

@@ -1,0 +1,214 @@
+"""Device: the tester's side of an article under test: its signals, its commands, its observed pins.
+
+A client is a closed class of declarations. ``Telemetry`` is what the article says of itself on its buses;
+``Level``, ``Volts`` and ``Amps`` are what an instrument sees on its pins. Verdicts use pins; telemetry is compared
+in a separate measurement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
+
+from hil.closed import Closed
+from hil.errors import WiringError
+from hil.io.card import IoCard, kind_of
+from hil.signal import Signal, Timeline
+from hil.units import ms
+
+if TYPE_CHECKING:
+    from hil.can.facade import Bus
+    from hil.can.frame import Frame
+    from hil.can.protection import Receiver
+
+Value = TypeVar("Value", float, str)
+_LOST_CYCLES = 3  # cycle times without a message after which its signals count as lost
+
+
+@dataclass(frozen=True)
+class Links:
+    """What connects a client to its article: its buses, its message prefix, the timeline, and the pins' observers.
+
+    ``observers`` maps a pin ``node.port`` to the channels ``(card, port)`` of instruments on the same net; ``undo``
+    takes what must be done to make a stimulus undone, before it is given.
+    """
+
+    timeline: Timeline
+    buses: Sequence[Bus]
+    node: str
+    observers: Callable[[str], list[tuple[IoCard, str]]]
+    undo: Callable[[str, Callable[[], None]], None]
+
+
+class Telemetry(Generic[Value]):
+    """Declares a signal of one of the article's messages, named without the article's prefix."""
+
+    def __init__(self, message: str, signal: str) -> None:
+        self.message = message
+        self.signal = signal
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, device: None, owner: type) -> Telemetry[Value]: ...
+    @overload
+    def __get__(self, device: Device, owner: type) -> Signal[Value]: ...
+    def __get__(self, device: Device | None, owner: type) -> Telemetry[Value] | Signal[Value]:
+        if device is None:
+            return self
+        signal: Signal[Value] = device.telemetry[self.name]  # type: ignore[assignment]  # made for this declaration
+        return signal
+
+
+class Numbers(Telemetry[float]):
+    """Declares a numeric telemetry signal, in the unit of the database."""
+
+
+class States(Telemetry[str]):
+    """Declares a telemetry signal with named states."""
+
+
+class _Observed:
+    def __init__(self, port: str) -> None:
+        self.port = port
+
+
+class Level(_Observed):
+    """Declares the logic level of one of the article's pins, as a ``di_`` channel sees it."""
+
+    @overload
+    def __get__(self, device: None, owner: type) -> Level: ...
+    @overload
+    def __get__(self, device: Device, owner: type) -> Signal[bool]: ...
+    def __get__(self, device: Device | None, owner: type) -> Level | Signal[bool]:
+        if device is None:
+            return self
+        card, channel = device.channel(self.port, ("di",))
+        return card.level(channel)
+
+
+class Volts(_Observed):
+    """Declares the voltage at one of the article's pins [V], as an ``ai_`` or ``load_`` channel sees it."""
+
+    @overload
+    def __get__(self, device: None, owner: type) -> Volts: ...
+    @overload
+    def __get__(self, device: Device, owner: type) -> Signal[float]: ...
+    def __get__(self, device: Device | None, owner: type) -> Volts | Signal[float]:
+        if device is None:
+            return self
+        card, channel = device.channel(self.port, ("ai", "load"))
+        return card.volts(channel)
+
+
+class Amps(_Observed):
+    """Declares the current at one of the article's pins [A], as a ``load_`` or ``ci_`` channel sees it."""
+
+    @overload
+    def __get__(self, device: None, owner: type) -> Amps: ...
+    @overload
+    def __get__(self, device: Device, owner: type) -> Signal[float]: ...
+    def __get__(self, device: Device | None, owner: type) -> Amps | Signal[float]:
+        if device is None:
+            return self
+        card, channel = device.channel(self.port, ("ci", "load"))
+        return card.amps(channel)
+
+
+class Device(Closed):
+    """The client of one article under test; subclasses declare its signals and write its commands.
+
+    Args:
+        name: the article's name in the rig file.
+        links: what connects it to the article.
+    """
+
+    name: str
+    links: Links
+    telemetry: dict[str, Signal[float] | Signal[str]]
+    rejected: dict[str, int]
+    """Frames refused per message because counter or CRC was wrong."""
+    _receivers: dict[tuple[str, str], Receiver]
+    _wanted: dict[str, list[tuple[str, Signal[float] | Signal[str]]]]
+
+    def __init__(self, name: str, links: Links) -> None:
+        self.name = name
+        self.links = links
+        self.telemetry = {}
+        self.rejected = {}
+        self._receivers = {}
+        self._wanted = {}
+        for declared in self._declared_telemetry():
+            self._make(declared)
+        for bus in links.buses:
+            self._listen(bus)
+
+    def command(self, message: str, signals: Mapping[str, float | int | str] | None = None) -> None:
+        """Send a message to the article on every bus it is on; a stimulus, so it moves the mark.
+
+        Raises:
+            WiringError: when the article is on no bus.
+            BusError: for an unknown message or signal, or a value the database does not allow.
+        """
+        if not self.links.buses:
+            raise WiringError(f"{self.name} is on no bus, so it cannot be sent {message}; give it one: bus = [...]")
+        self.links.timeline.stimulus(f"{self.name}: {message}", dict(signals or {}))
+        for bus in self.links.buses:
+            bus.send(message, signals or {})
+
+    def channel(self, port: str, kinds: tuple[str, ...]) -> tuple[IoCard, str]:
+        """The instrument channel that observes one of the article's pins.
+
+        Raises:
+            WiringError: when no channel of these kinds is wired to the pin.
+        """
+        pin = f"{self.name}.{port}"
+        channels = self.links.observers(pin)
+        for card, channel in channels:
+            if kind_of(channel) in kinds:
+                return card, channel
+        found = ", ".join(f"{card.name}.{channel}" for card, channel in channels) or "no instrument channel at all"
+        wanted = " or ".join(f"{kind}_" for kind in kinds)
+        raise WiringError(f"{pin} is observed by no {wanted} channel (on its net: {found}); add one to its net")
+
+    @classmethod
+    def _declared_telemetry(cls) -> list[Telemetry[float] | Telemetry[str]]:
+        found: dict[str, Telemetry[float] | Telemetry[str]] = {}
+        for base in reversed(cls.__mro__):
+            found |= {name: entry for name, entry in vars(base).items() if isinstance(entry, Telemetry)}
+        return list(found.values())
+
+    def _make(self, declared: Telemetry[float] | Telemetry[str]) -> None:
+        message_name = f"{self.links.node}_{declared.message}"
+        unit, max_age_ns = "", None
+        for bus in self.links.buses:
+            message = bus.database.message(message_name)
+            unit = bus.database.signal(message_name, declared.signal).unit or ""
+            if message.cycle_time:
+                max_age_ns = _LOST_CYCLES * message.cycle_time * ms
+        name = f"{self.name}.{declared.message}.{declared.signal}"
+        signal: Signal[float] | Signal[str] = Signal(name, unit, self.links.timeline, max_age_ns=max_age_ns)
+        self.telemetry[declared.name] = signal
+        self._wanted.setdefault(message_name, []).append((declared.signal, signal))
+
+    def _listen(self, bus: Bus) -> None:
+        for message_name in self._wanted:
+            self._receivers[bus.name, message_name] = bus.database.receiver(message_name)
+        bus.subscribe(lambda frame: self._frame(bus, frame))
+
+    def _frame(self, bus: Bus, frame: Frame) -> None:
+        message = bus.database.find(frame)
+        wanted = None if message is None else self._wanted.get(message.name)
+        if message is None or wanted is None:
+            return
+        fault = self._receivers[bus.name, message.name].check(frame)
+        if fault is not None:
+            self.rejected[message.name] = self.rejected.get(message.name, 0) + 1
+            return
+        values = bus.database.decode(frame)
+        for signal_name, signal in wanted:
+            last = signal.last
+            if last is None or frame.start_ns >= last.at:
+                signal.put(values[signal_name], frame.start_ns)  # type: ignore[arg-type]  # the declaration says which

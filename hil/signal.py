@@ -1,0 +1,397 @@
+"""Signals: named values with a unit and a time, and the grammar that waits on them.
+
+    seen    -> bool      did it happen within the time?
+    expect  -> Reading   it must happen; otherwise the failure says what was seen last and when
+    stays   -> bool      it must hold all the time
+    always  -> Monitor   it must hold in the background, whatever the test body does
+
+Every stimulus moves the mark to its own start; ``seen`` and ``expect`` take the first sample *produced* after the
+mark that satisfies the condition: a level, not an edge. Stale data cannot pass a test.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from hil.errors import HilError
+from hil.units import format_duration, format_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hil.clock import Clock
+
+HIGH = True
+"""Logic level of a discrete pin above its threshold."""
+LOW = False
+"""Logic level of a discrete pin below its threshold."""
+
+Value = TypeVar("Value", bool, float, str)
+_ANYTHING = object()
+
+
+class NotSeenError(AssertionError):
+    """What ``expect`` raises: the awaited value did not come in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[Value]):
+    """One observed value: the value, the rig time it was observed at [ns], its signal and unit."""
+
+    value: Value
+    at: int
+    signal: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The record of one ``expect``, ``stays`` or ``always``: what was asked, of which signal, and what came."""
+
+    form: str
+    signal: str
+    condition: str
+    passed: bool
+    seen: str
+    at_ns: int
+    mark_ns: int
+
+
+class Timeline:
+    """The test's mark, and the record of stimuli and checks.
+
+    Args:
+        clock: the rig clock.
+        on_stimulus: told of every stimulus: what, detail.
+        on_check: told of every check record.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        on_stimulus: Callable[[str, object], None] | None = None,
+        on_check: Callable[[Check], None] | None = None,
+    ) -> None:
+        self.clock = clock
+        self.mark_ns = 0
+        self._on_stimulus = on_stimulus
+        self._on_check = on_check
+
+    def stimulus(self, what: str, detail: object = None) -> None:
+        """Move the mark to now: something is about to act on the rig; what was seen before proves nothing."""
+        self.mark_ns = self.clock.now
+        if self._on_stimulus is not None:
+            self._on_stimulus(what, detail)
+
+    def check(self, check: Check) -> None:
+        """Put a check record on the record."""
+        if self._on_check is not None:
+            self._on_check(check)
+
+
+class Condition(Generic[Value]):
+    """What a value must be: equal, below, above, between, or a predicate; a non-finite number never satisfies it.
+
+    Args:
+        value: the exact value, or a function of the value that says yes or no.
+        below: the value must be less than this, in the signal's unit.
+        above: the value must be greater than this, in the signal's unit.
+    """
+
+    def __init__(
+        self,
+        value: Value | Callable[[Value], bool] | object = _ANYTHING,
+        *,
+        below: float | None = None,
+        above: float | None = None,
+    ) -> None:
+        if value is _ANYTHING and below is None and above is None:
+            raise HilError("a condition needs a value, a predicate, below= or above=; nothing was given")
+        self._predicate = value if callable(value) else None
+        self._equal = _ANYTHING if callable(value) else value
+        self._below, self._above = below, above
+
+    def holds(self, value: Value) -> bool:
+        """Whether a value satisfies the condition."""
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
+        if self._equal is not _ANYTHING and value != self._equal:
+            return False
+        if self._below is not None and not (isinstance(value, int | float) and value < self._below):
+            return False
+        if self._above is not None and not (isinstance(value, int | float) and value > self._above):
+            return False
+        return self._predicate is None or bool(self._predicate(value))
+
+    def __str__(self) -> str:
+        parts = [] if self._equal is _ANYTHING else [f"= {show(self._equal)}"]
+        parts += [] if self._above is None else [f"> {self._above:g}"]
+        parts += [] if self._below is None else [f"< {self._below:g}"]
+        if self._predicate is not None:
+            parts.append(getattr(self._predicate, "__name__", "a predicate").replace("<lambda>", "a predicate"))
+        return " and ".join(parts)
+
+
+class Signal(Generic[Value]):
+    """A named value over time.
+
+    Args:
+        name: what it is called in evidence and failures.
+        unit: unit of the value, empty for states.
+        timeline: clock and mark of the test.
+        held: True for a pin that is observed at every instant, so that its level at the mark counts; False for
+            samples that arrive (frames, readings), of which only those produced after the mark count.
+        max_age_ns: for arriving samples, the gap after which ``stays`` and ``always`` call the signal lost [ns].
+    """
+
+    def __init__(
+        self, name: str, unit: str, timeline: Timeline, *, held: bool = False, max_age_ns: int | None = None
+    ) -> None:
+        self.name = name
+        self.unit = unit
+        self.held = held
+        self.max_age_ns = max_age_ns
+        self._timeline = timeline
+        self._clock = timeline.clock
+        self._produced: list[int] = []
+        self._values: list[Value] = []
+        self._listeners: list[Callable[[Value, int], None]] = []
+
+    def __repr__(self) -> str:
+        return f"<signal {self.name}: {self.describe_last()}>"
+
+    # -- writing ------------------------------------------------------------------------------------------
+
+    def put(self, value: Value, produced_ns: int | None = None) -> None:
+        """Add a sample: its value and the rig time it was produced [ns], now unless given.
+
+        Raises:
+            HilError: for a sample older than the last one; history is append-only.
+        """
+        at = self._clock.now if produced_ns is None else produced_ns
+        if self._produced and at < self._produced[-1]:
+            raise HilError(
+                f"{self.name}: a sample produced at {format_time(at)} came after one of "
+                f"{format_time(self._produced[-1])}; samples are added in order"
+            )
+        self._produced.append(at)
+        self._values.append(value)
+        for listener in self._listeners:
+            listener(value, at)
+
+    def on_sample(self, fn: Callable[[Value, int], None]) -> Callable[[], None]:
+        """Call ``fn(value, produced_ns)`` for every new sample; the returned call ends that."""
+        self._listeners.append(fn)
+        return lambda: self._listeners.remove(fn) if fn in self._listeners else None
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    @property
+    def last(self) -> Reading[Value] | None:
+        """The newest sample, whatever its age; None when there never was one."""
+        if not self._values:
+            return None
+        return Reading(self._values[-1], self._produced[-1], self.name, self.unit)
+
+    def history(self, since_ns: int = 0, until_ns: int | None = None) -> list[Reading[Value]]:
+        """The samples produced in a span of rig time [ns], both ends included."""
+        first = bisect_left(self._produced, since_ns)
+        end = len(self._produced) if until_ns is None else bisect_right(self._produced, until_ns)
+        return [Reading(self._values[i], self._produced[i], self.name, self.unit) for i in range(first, end)]
+
+    def describe_last(self) -> str:
+        """The newest sample in words, with its time."""
+        if not self._values:
+            return "never seen"
+        return f"{self._show(self._values[-1])} at {format_time(self._produced[-1])}"
+
+    # -- the grammar --------------------------------------------------------------------------------------
+
+    def seen(
+        self,
+        value: Value | Callable[[Value], bool] | object = _ANYTHING,
+        *,
+        within: int,
+        below: float | None = None,
+        above: float | None = None,
+        since: int | None = None,
+    ) -> bool:
+        """Whether the condition comes true within a time [ns], by a sample produced after the mark.
+
+        Args:
+            value: the exact value, or a predicate.
+            within: how long to wait from now [ns].
+            below: upper bound, in the signal's unit.
+            above: lower bound, in the signal's unit.
+            since: rig time [ns] that replaces the mark.
+        """
+        return self._find(Condition[Value](value, below=below, above=above), within, since) is not None
+
+    def expect(
+        self,
+        value: Value | Callable[[Value], bool] | object = _ANYTHING,
+        *,
+        within: int,
+        below: float | None = None,
+        above: float | None = None,
+        since: int | None = None,
+    ) -> Reading[Value]:
+        """The first sample produced after the mark that satisfies the condition; arguments as :meth:`seen`.
+
+        Raises:
+            NotSeenError: when none came in time: what was awaited, what was seen last, and when.
+        """
+        condition = Condition[Value](value, below=below, above=above)
+        mark = self._timeline.mark_ns if since is None else since
+        reading = self._find(condition, within, since)
+        at = self._clock.now if reading is None else reading.at
+        seen = self.describe_last() if reading is None else self._show(reading.value)
+        self._timeline.check(Check("expect", self.name, str(condition), reading is not None, seen, at, mark))
+        if reading is None:
+            raise NotSeenError(
+                f"{self.name}: awaited {condition}{self._of_unit()} within {format_duration(within)} after the mark "
+                f"at {format_time(mark)}; seen last: {self.describe_last()}{self._staleness(mark)} "
+                f"(now {format_time(self._clock.now)})"
+            )
+        return reading
+
+    def stays(
+        self,
+        value: Value | Callable[[Value], bool] | object = _ANYTHING,
+        *,
+        for_: int,
+        below: float | None = None,
+        above: float | None = None,
+    ) -> bool:
+        """Whether the condition holds from now on for a time [ns]; a signal that says nothing does not hold.
+
+        The outcome is a check record: where it is False the test fails, whether it asserts that or not.
+        """
+        condition = Condition[Value](value, below=below, above=above)
+        monitor = Monitor(self, condition, self._timeline, form="stays")
+        self._clock.wait(self._clock.now + for_, lambda: monitor.violation is not None, f"{self.name} to stay")
+        return monitor.close()
+
+    def find(self, condition: Condition[Value], since_ns: int, start: int = 0) -> tuple[Reading[Value] | None, int]:
+        """The first sample after ``since_ns`` that satisfies a condition, looking from index ``start`` on.
+
+        Returns:
+            The reading, or None; and the index to look from next time.
+        """
+        first = max(start, self._first_index(since_ns))
+        for index in range(first, len(self._values)):
+            if condition.holds(self._values[index]):
+                at = max(self._produced[index], since_ns) if self.held else self._produced[index]
+                return Reading(self._values[index], at, self.name, self.unit), index
+        return None, len(self._values)
+
+    def _first_index(self, since_ns: int) -> int:
+        after = bisect_right(self._produced, since_ns)
+        return max(after - 1, 0) if self.held else after
+
+    def _find(self, condition: Condition[Value], within: int, since: int | None) -> Reading[Value] | None:
+        mark = self._timeline.mark_ns if since is None else since
+        found: Reading[Value] | None = None
+        start = 0
+
+        def ready() -> bool:
+            nonlocal found, start
+            found, start = self.find(condition, mark, start)
+            return found is not None
+
+        self._clock.wait(self._clock.now + within, ready, f"{self.name} {condition}")
+        return found
+
+    def _show(self, value: Value) -> str:
+        return f"{show(value)}{self._of_unit()}"
+
+    def _of_unit(self) -> str:
+        return f" {self.unit}" if self.unit else ""
+
+    def _staleness(self, mark: int) -> str:
+        if self._produced and not self.held and self._produced[-1] <= mark:
+            return ", which is older than the mark"
+        return ""
+
+
+class Monitor(Generic[Value]):
+    """Watches in the background that a condition holds for every sample; what ``always`` and ``stays`` are.
+
+    Args:
+        signal: what is watched.
+        condition: what every value must be.
+        timeline: where the check record goes.
+        form: "always" or "stays", for the record.
+    """
+
+    def __init__(
+        self, signal: Signal[Value], condition: Condition[Value], timeline: Timeline, form: str = "always"
+    ) -> None:
+        self.signal = signal
+        self.condition = condition
+        self.violation: Reading[Value] | None = None
+        self.samples = 0
+        self._timeline = timeline
+        self._form = form
+        self._begin_ns = self._newest_ns = timeline.clock.now
+        self._gap_ns = 0
+        self._closed = False
+        self._end_watch = signal.on_sample(self._sample)
+        last = signal.last
+        if signal.held and last is not None:
+            self._sample(last.value, self._begin_ns)
+
+    def __enter__(self) -> Monitor[Value]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> bool:
+        """Stop watching, write the check record, and say whether the condition held all the time."""
+        if self._closed:
+            return self._held()
+        self._closed = True
+        self._end_watch()
+        now = self._timeline.clock.now
+        self._gap_ns = max(self._gap_ns, now - self._newest_ns)
+        at = now if self.violation is None else self.violation.at
+        self._timeline.check(
+            Check(self._form, self.signal.name, str(self.condition), self._held(), self._seen(), at, self._begin_ns)
+        )
+        return self._held()
+
+    def _held(self) -> bool:
+        return self.violation is None and self.samples > 0 and not self._lost()
+
+    def _lost(self) -> bool:
+        age = self.signal.max_age_ns
+        return not self.signal.held and age is not None and self._gap_ns > age
+
+    def _seen(self) -> str:
+        if self.violation is not None:
+            return f"{show(self.violation.value)} at {format_time(self.violation.at)}"
+        if self.samples == 0:
+            return "never seen"
+        if self._lost():
+            return f"lost: no sample for {format_duration(self._gap_ns)}"
+        return f"held over {self.samples} samples"
+
+    def _sample(self, value: Value, at: int) -> None:
+        self.samples += 1
+        self._gap_ns = max(self._gap_ns, at - self._newest_ns)
+        self._newest_ns = max(self._newest_ns, at)
+        if self.violation is None and not self.condition.holds(value):
+            self.violation = Reading(value, at, self.signal.name, self.signal.unit)
+
+
+def show(value: object) -> str:
+    """A value for people: logic levels by name, numbers short."""
+    if isinstance(value, bool):
+        return "HIGH" if value else "LOW"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)
