@@ -134,6 +134,10 @@ class Clock:
         self._drop_cancelled()
         return not self._heap and not self._posted
 
+    def late_since(self, time_ns: int) -> int:  # noqa: ARG002  # a paced clock asks for it
+        """The worst lateness [ns] beyond the allowed one of all ticks due since a rig time; virtual time is never late."""
+        return 0
+
     # -- scheduling ---------------------------------------------------------------------------------------
 
     def at(self, time_ns: SupportsIndex, fn: Callable[[], object], phase: Phase = Phase.DEVICE) -> Event:

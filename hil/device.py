@@ -76,7 +76,7 @@ class _Observed:
 
 
 class Level(_Observed):
-    """Declares the logic level of one of the article's pins, as a ``di_`` channel sees it."""
+    """Declares the logic level of one of the article's pins, as a ``di_`` or ``dl_`` channel sees it."""
 
     @overload
     def __get__(self, device: None, owner: type) -> Level: ...
@@ -85,7 +85,7 @@ class Level(_Observed):
     def __get__(self, device: Device | None, owner: type) -> Level | Signal[bool]:
         if device is None:
             return self
-        card, channel = device.channel(self.port, ("di",))
+        card, channel = device.channel(self.port, ("di", "dl"))
         return card.level(channel)
 
 

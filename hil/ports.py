@@ -118,7 +118,11 @@ class AnalogInput:
     @property
     def volts(self) -> float:
         """The voltage as converted [V]."""
-        return min(max(round(self.pin.volts / self.lsb_v), 0), self._top) * self.lsb_v
+        return self.sample()
+
+    def sample(self, noise_v: float = 0.0) -> float:
+        """Convert once, with the noise of this sample [V] on top of the pin's voltage; the voltage as converted [V]."""
+        return min(max(round((self.pin.volts + noise_v) / self.lsb_v), 0), self._top) * self.lsb_v
 
 
 class AnalogOutput:
@@ -185,6 +189,10 @@ class DigitalOutput:
         self._leakage_a = leakage_a
         self.is_on = False
 
+    def fit(self, ohms: float, leakage_a: float) -> None:
+        """Make it the switch that was built in: on-resistance [ohm] and leakage when open [A]."""
+        self._ohms, self._leakage_a = ohms, leakage_a
+
     def on(self, volts: float) -> None:
         """Close the switch to a supply of ``volts`` [V]."""
         self.is_on = True
@@ -230,6 +238,8 @@ class BusConnection:
         self._attachment = attachment
         self._receivers: dict[str, Callable[[Mapping[str, float | int | str]], None]] = {}
         self.node = attachment.node
+        self.prefix = attachment.prefix
+        """Prefix of the article's own messages in the database."""
         self.node.on_frame(self._frame)
         self.node.power(False)
 

@@ -420,7 +420,8 @@ def _rf_fault(pins: list[RfPin], fault: Fault) -> Callable[[], None]:
         raise WiringError(
             f"an RF path has no fault {fault.kind!r} (on {fault.target}); {nearest(fault.kind, list(_RF_KINDS))}"
         )
-    loss_db = fault.number("loss_db") / len(pins) if fault.kind == "attenuation" else 0.0
+    ends = 2 if len(pins) > 1 else 1  # a fault on the whole net counts at both ends of every path
+    loss_db = fault.number("loss_db") / ends if fault.kind == "attenuation" else 0.0
     is_open = 1 if fault.kind == "open" else 0
 
     def change(sign: int) -> None:

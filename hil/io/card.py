@@ -4,7 +4,8 @@ The prefix of a port says what the channel is:
 
     ao_    analog output: a stiff voltage source that overrides a sensor, or nothing
     ai_    analog input: voltage
-    di_    discrete input: logic level with time-stamped edges
+    di_    discrete input: logic level of a 28 V line with time-stamped edges
+    dl_    discrete input: logic level of a 3.3 V line (an instrument's marker) with time-stamped edges
     do_    discrete output: closes to the card's 28 V, or opens
     load_  resistive load of known resistance: voltage and current
     ci_    current clamp around the net's feed: current
@@ -27,6 +28,7 @@ QUANTITIES: dict[str, tuple[Quantity, ...]] = {
     "do": (),
     "ai": ("volts",),
     "di": ("level",),
+    "dl": ("level",),
     "load": ("volts", "amps"),
     "ci": ("amps",),
 }
@@ -53,7 +55,7 @@ class IoCard(ABC):
 
     @abstractmethod
     def level(self, port: str) -> Signal[bool]:
-        """The logic level of a ``di_`` channel, observed at every instant."""
+        """The logic level of a ``di_`` or ``dl_`` channel, observed at every instant."""
 
     @abstractmethod
     def volts(self, port: str) -> Signal[float]:

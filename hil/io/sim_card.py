@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _AO_OHM = 1.0  # output resistance of an analog output [ohm]
 _AO_MAX_V = 10.0  # range of an analog output [V]
 _DI_OHM = 100e3  # input resistance of a discrete input [ohm]
-_DI_THRESHOLD_V = 10.0  # switching voltage of a discrete input [V]
+_THRESHOLDS_V = {"di": 10.0, "dl": 1.65}  # switching voltage of the discrete inputs [V]
 _AI_OHM = 10e6  # input resistance of an analog input [ohm]
 _DO_V = 28.0  # what a discrete output closes to [V]
 _DO_OHM = 1.0  # on-resistance of a discrete output [ohm]
@@ -58,7 +58,7 @@ class SimIoCard(IoCard):
             self._open(port, pin, ohms)
 
     def level(self, port: str) -> Signal[bool]:
-        """The logic level of a ``di_`` channel: HIGH above 10 V.
+        """The logic level of a ``di_`` channel, HIGH above 10 V, or of a ``dl_`` channel, HIGH above 1.65 V.
 
         Raises:
             InstrumentError: for a channel that does not observe a level.
@@ -125,8 +125,8 @@ class SimIoCard(IoCard):
             if port not in ohms:
                 raise InstrumentError(f"{self.name}.{port} is a load without resistance; give ohms for it in its net")
             pin.load(ohms[port])
-        elif kind in ("di", "ai"):
-            pin.load(_DI_OHM if kind == "di" else _AI_OHM)
+        elif kind in _THRESHOLDS_V or kind == "ai":
+            pin.load(_AI_OHM if kind == "ai" else _DI_OHM)
         for quantity in QUANTITIES[kind]:
             pin.on_change(self._follow(port, pin, quantity))
 
@@ -136,7 +136,8 @@ class SimIoCard(IoCard):
         if quantity == "level":
             level = self._levels[port] = Signal(name, "", self._timeline, held=True)
             level.put(False)
-            return lambda: _put_changed(level, pin.volts > _DI_THRESHOLD_V)
+            threshold_v = _THRESHOLDS_V[kind_of(port)]
+            return lambda: _put_changed(level, pin.volts > threshold_v)
         number = self._numbers[port, quantity] = Signal(name, UNITS[quantity], self._timeline, held=True)
         number.put(0.0)
         if quantity == "volts":

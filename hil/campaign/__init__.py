@@ -1,0 +1,1 @@
+"""Campaigns: the trials of a run, their plan, their record, and what the run comes to."""

@@ -1,0 +1,157 @@
+"""One run: its folder, its plan, its trials, and what it comes to. Knows no pytest."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hil.campaign.trial import Desk, Order, Trial
+from hil.clock import utc_now
+from hil.errors import ConfigError
+from hil.evidence.documents import RunHeader
+from hil.evidence.finalise import Finalised, announce, finalise
+from hil.evidence.folder import Part
+from hil.evidence.identity import collect_identity, write_identity
+from hil.profile import Profile
+from hil.rig.blueprint import Blueprint
+from hil.rig.loader import load_rig
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hil.rig.model import RigFile
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is started with: rig file, changes to it, seed, profiles, folder of the evidence."""
+
+    rig: str
+    root: Path
+    sets: tuple[str, ...] = ()
+    seed: int | None = None
+    profiles: tuple[Path, ...] = ()
+    folder: str | None = None
+
+
+class RunSession:
+    """One run, in the process that controls it or in a worker.
+
+    Args:
+        settings: what the run is started with.
+        folder: the run folder, which is there.
+        file: the rig file, read and checked.
+    """
+
+    def __init__(self, settings: Settings, folder: Path, file: RigFile) -> None:
+        self.folder = folder
+        self.file = file
+        self.seed = file.rig.seed if settings.seed is None else settings.seed
+        self.profile = Profile.load(settings.profiles)
+        self.planned: list[str] = []
+        self._places: dict[str, int] = {}
+        self._attempts: dict[str, int] = {}
+
+    @classmethod
+    def begin(cls, settings: Settings) -> RunSession:
+        """Start a run: check the rig, make the folder, note who, where and when.
+
+        Raises:
+            ConfigError: when the rig file or a profile is wrong, or a given folder holds something already.
+            EvidenceError: when the folder cannot be written.
+        """
+        file = load_rig(settings.rig, settings.sets)
+        folder = _folder(settings, file)
+        if folder.exists() and any(folder.iterdir()):
+            raise ConfigError(f"{folder} holds something already; evidence is never overwritten: name a new folder")
+        session = cls(settings, folder, file)
+        _ = session.blueprint
+        write_identity(folder, collect_identity(rig_file=Path(settings.rig), rig=_describe(file)))
+        return session
+
+    @classmethod
+    def join(cls, settings: Settings, folder: str) -> RunSession:
+        """Take part in a run that another process started.
+
+        Raises:
+            ConfigError: when the rig file or a profile is wrong.
+        """
+        return cls(settings, Path(folder), load_rig(settings.rig, settings.sets))
+
+    @cached_property
+    def blueprint(self) -> Blueprint:
+        """The rig's classes and databases, imported once."""
+        return Blueprint.of(self.file)
+
+    @property
+    def header(self) -> RunHeader:
+        """What the run has in common, for its first document."""
+        return RunHeader(
+            rig=self.file.rig.name,
+            evidence_class=self.file.evidence_class,
+            seed=self.seed,
+            development=self.file.sets,
+            profiles=self.profile.documents(),
+        )
+
+    def plan(self, nodeids: Sequence[str]) -> None:
+        """Take over what will be tried, in order."""
+        self.planned = list(nodeids)
+        self._places = {nodeid: index for index, nodeid in enumerate(self.planned)}
+
+    def announce(self) -> None:
+        """Write the plan down before the first trial, so that a run that is killed tells what was planned.
+
+        Raises:
+            EvidenceError: when it cannot be written.
+        """
+        announce(self.folder, self.planned, self.header)
+
+    def trial(self, order: Order) -> Trial:
+        """Begin the next attempt of a planned test.
+
+        Raises:
+            EvidenceError: when it cannot be recorded.
+        """
+        attempt = self._attempts[order.nodeid] = self._attempts.get(order.nodeid, 0) + 1
+        desk = Desk(self.folder, self.blueprint, self.profile, self.seed)
+        return Trial(desk, order, Part(self._places[order.nodeid], attempt))
+
+    def finish(self) -> Finalised:
+        """Join what was recorded, close it with the manifest and count.
+
+        Raises:
+            EvidenceError: when it cannot be written; everything recorded stands in ``parts/``.
+        """
+        write_identity(self.folder, {"finished_utc": utc_now()})
+        return finalise(self.folder, self.planned, self.header)
+
+
+def _folder(settings: Settings, file: RigFile) -> Path:
+    if settings.folder is not None:
+        return Path(settings.folder)
+    stamp = re.sub(r"[^0-9T]", "", utc_now()[:23]) + "Z"
+    return settings.root / "runs" / f"{stamp}-{file.rig.name}"
+
+
+def _describe(file: RigFile) -> dict[str, object]:
+    """What the rig file says of instruments and articles, for the identity of the run."""
+    return {
+        "name": file.rig.name,
+        "pace": file.rig.pace,
+        "evidence_class": file.evidence_class,
+        "files": {source.name: source.sha256 for source in file.sources},
+        "development": list(file.sets),
+        "instruments": {
+            name: table.model_dump(mode="json", exclude_none=True, exclude={"safe", "watchdog", "interlock"})
+            for name, table in file.instrument.items()
+        },
+        "articles": {
+            name: {"evidence_class": table.evidence_class, "model": table.model, "serial": table.serial}
+            for name, table in file.dut.items()
+        },
+        "paths": {name: table.model_dump(mode="json", by_alias=True) for name, table in file.path.items()},
+    }

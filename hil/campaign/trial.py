@@ -1,0 +1,234 @@
+"""A trial: one attempt of one test, from its start document to its verdict."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from hil.closed import Closed
+from hil.errors import HilError
+from hil.evidence.documents import measurement_fields
+from hil.evidence.raw import RawLog
+from hil.evidence.recorder import SegmentRecorder
+from hil.limits import Limit, Measurement, Verdict, judge_test, take, worst
+from hil.rig.world import Rig, Sinks
+from hil.signal import Check, Condition, Monitor, Signal, Value
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hil.evidence.folder import Part
+    from hil.profile import Profile
+    from hil.rig.blueprint import Blueprint
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a trial is ordered to be: a test of the plan, what it verifies and what it must measure."""
+
+    nodeid: str
+    title: str = ""
+    requirements: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What all trials of a run share: the folder, the rig's blueprint, the profiles, the seed."""
+
+    folder: Path
+    blueprint: Blueprint
+    profile: Profile
+    seed: int
+
+
+@dataclass
+class Outcome:
+    """How a trial ended: its verdict, why, and the message of the failure."""
+
+    verdict: Verdict = Verdict.NOT_RUN
+    reason: str = ""
+    message: str = ""
+    measurements: list[Measurement] = field(default_factory=list[Measurement])
+
+
+class Trial(Closed):
+    """One attempt of one test: opens its world, takes its measurements, keeps its record, gives its verdict.
+
+    Args:
+        desk: what the run's trials share.
+        order: what is tried.
+        part: its place in the run folder.
+    """
+
+    desk: Desk
+    order: Order
+    rig: Rig | None
+    measurements: list[Measurement]
+    checks: list[Check]
+    _part: Part
+    _recorder: SegmentRecorder
+    _logs: dict[str, RawLog]
+    _monitors: list[Monitor[bool] | Monitor[float] | Monitor[str]]
+    _body: Outcome | None
+
+    def __init__(self, desk: Desk, order: Order, part: Part) -> None:
+        self.desk, self.order, self._part = desk, order, part
+        self.rig = None
+        self.measurements, self.checks = [], []
+        self._monitors, self._logs, self._body = [], {}, None
+        self._recorder = SegmentRecorder(
+            part.segment(desk.folder), nodeid=order.nodeid, index=part.index, attempt=part.attempt
+        )
+        file = desk.blueprint.file
+        self._recorder.write(
+            "start",
+            title=order.title,
+            requirements=order.requirements,
+            measures=order.measures,
+            seed=desk.seed,
+            evidence_class=file.evidence_class,
+            rig=file.rig.name,
+            development=file.sets,
+        )
+
+    # -- during the test ----------------------------------------------------------------------------------
+
+    def open_rig(self) -> Rig:
+        """Open the trial's own world; its records go to the trial's part of the run folder."""
+        sinks = Sinks(frame=self._frame, dialogue=self._dialogue, stimulus=self._stimulus, check=self._check)
+        self.rig = Rig(self.desk.blueprint, seed=self.desk.seed, sinks=sinks)
+        return self.rig
+
+    def measure(
+        self,
+        name: str,
+        value: object,
+        unit: str,
+        *,
+        uncertainty: float | None = None,
+        info: bool = False,
+        limit: Limit | None = None,
+    ) -> Measurement:
+        """Judge one value by every limit of its name, record it, and go on.
+
+        Args:
+            name: its name in the profiles.
+            value: the value [unit].
+            unit: its unit, the same as the limit's.
+            uncertainty: expanded uncertainty (k = 2) [unit]; the limit's own unless given.
+            info: taken for information; no limit applies and it is no check record.
+            limit: a limit given in the call; together with the profile's the stricter judges.
+
+        Raises:
+            HilError: for an unknown name without ``info``, a unit mismatch, or a value that is no number.
+        """
+        limits = [*self.desk.profile.limits(name), *([] if limit is None else [limit])]
+        if not limits and not info:
+            raise HilError(f"measure: {self.desk.profile.no_limit(name)}; or take it for information with info=True")
+        taken = take(name, value, unit, None if info else limits, uncertainty=uncertainty, doubt=self._doubt())
+        self.measurements.append(taken)
+        evidence_class = self.desk.blueprint.file.evidence_class
+        fields = measurement_fields(taken, t_ns=self._now(), evidence_class=evidence_class)
+        self._recorder.write("measurement", **fields)
+        self._recorder.sync()
+        return taken
+
+    def always(self, signal: Signal[Value], condition: Condition[Value]) -> Monitor[Value]:
+        """Watch in the background, to the end of the test body, that a condition holds.
+
+        Raises:
+            HilError: when no rig is open.
+        """
+        if self.rig is None:
+            raise HilError(f"always({signal.name}): no rig is open; the test needs the rig fixture")
+        monitor = Monitor(signal, condition, self.rig.timeline)
+        self._monitors.append(monitor)
+        return monitor
+
+    # -- the end ------------------------------------------------------------------------------------------
+
+    def end_body(self, verdict: Verdict | None = None, reason: str = "", message: str = "") -> Outcome:
+        """The test body has ended: close the monitors and judge.
+
+        Args:
+            verdict: FAIL, ERROR or NOT_RUN when the body ended by an exception; None when it ended by itself.
+            reason: why, in one line.
+            message: the failure's whole text.
+        """
+        for monitor in self._monitors:
+            monitor.close()
+        found = self._judged() if verdict is None else Outcome(verdict, reason, message)
+        if verdict is not None and verdict is not Verdict.NOT_RUN:
+            found.verdict = worst([verdict, self._judged().verdict] if self._has_records() else [verdict])
+        found.measurements = self.measurements
+        self._body = found
+        return found
+
+    def end(self, trouble: str = "") -> Outcome:
+        """The trial is over, its fixtures are torn down: write the verdict and close the record.
+
+        Args:
+            trouble: what went wrong while the rig was put back; it makes the verdict ERROR.
+        """
+        found = self._body or Outcome(Verdict.ERROR, "the test body did not run", "")
+        if trouble:
+            found.verdict, found.reason = Verdict.ERROR, trouble
+        now = self._now()
+        for log in self._logs.values():
+            log.close()
+        self._recorder.write(
+            "stop", verdict=found.verdict, reason=found.reason, message=found.message, t_ns=now, duration_ns=now
+        )
+        self._recorder.sync()
+        self._recorder.close()
+        return found
+
+    def _judged(self) -> Outcome:
+        judged = [taken for taken in self.measurements if not taken.info]
+        never = [name for name in self.order.measures if name not in {taken.name for taken in self.measurements}]
+        verdicts = [taken.verdict for taken in judged]
+        verdicts += [Verdict.PASS if check.passed else Verdict.FAIL for check in self.checks]
+        verdict = judge_test(verdicts, never_taken=never)
+        reasons = [f"{taken.name}: {taken.judgement.reason}" for taken in judged if taken.verdict is not Verdict.PASS]
+        reasons += [
+            f"{check.signal} {check.form} {check.condition}: {check.seen}" for check in self.checks if not check.passed
+        ]
+        reasons += [f"{name} is declared by the test and was never taken" for name in never]
+        if not verdicts and not never:
+            reasons.append("no check record: nothing was measured, expected or watched, so nothing was shown")
+        return Outcome(verdict, "; ".join(reasons))
+
+    def _has_records(self) -> bool:
+        return bool(self.checks) or any(not taken.info for taken in self.measurements)
+
+    # -- records ------------------------------------------------------------------------------------------
+
+    def _now(self) -> int:
+        return 0 if self.rig is None else self.rig.clock.now
+
+    def _doubt(self) -> str:
+        """Why a value taken now cannot be trusted: a wall clock that was late."""
+        late_ns = 0 if self.rig is None else self.rig.clock.late_since(0)
+        return f"the clock was {late_ns} ns late, beyond the rig's max_lateness" if late_ns else ""
+
+    def _stimulus(self, what: str, detail: object) -> None:
+        self._recorder.write("event", t_ns=self._now(), what="stimulus", stimulus=what, detail=detail)
+
+    def _check(self, check: Check) -> None:
+        self.checks.append(check)
+        self._recorder.write("event", t_ns=self._now(), what="check", **asdict(check))
+
+    def _frame(self, bus: str, line: str) -> None:
+        self._log("can", bus, line)
+
+    def _dialogue(self, instrument: str, line: str) -> None:
+        self._log("scpi", instrument, line)
+
+    def _log(self, folder: str, name: str, line: str) -> None:
+        key = f"{folder}/{name}"
+        log = self._logs.get(key)
+        if log is None:
+            path = self._part.folder(self.desk.folder) / folder / f"{name}.log"
+            log = self._logs[key] = RawLog(path)
+        log.line(line)

@@ -1,0 +1,188 @@
+"""A rig that is open: one clock, the wiring, buses, instruments, simulated articles and clients.
+
+On a virtual rig every test gets a fresh world, with the clock at 0. What a test energises is undone when the world
+is closed, last first, on every way out.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from hil.clock import Clock, VirtualClock, WallClock
+from hil.closed import nearest
+from hil.errors import ConfigError, HilError
+from hil.faults import Fault, FaultInjector, Injection
+from hil.io.card import IoCard
+from hil.noise import Streams
+from hil.rig.assembly import Assembly
+from hil.signal import Check, Timeline
+from hil.wiring import Wiring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hil.article import Article
+    from hil.can.facade import Bus
+    from hil.device import Device
+    from hil.rig.blueprint import Blueprint
+    from hil.rig.model import PathTable
+
+Kind = TypeVar("Kind")
+
+
+def _nothing(*_: object) -> None:
+    """Take no record."""
+
+
+@dataclass(frozen=True)
+class Sinks:
+    """Where a world's records go: frames (bus, candump line), dialogues (instrument, line), stimuli and checks."""
+
+    frame: Callable[[str, str], None] = _nothing
+    dialogue: Callable[[str, str], None] = _nothing
+    stimulus: Callable[[str, object], None] = _nothing
+    check: Callable[[Check], None] = _nothing
+
+
+class Rig:
+    """An open rig; what the ``rig`` fixture gives.
+
+    Args:
+        blueprint: what to open.
+        seed: seed of every random stream; the rig file's unless given.
+        sinks: where records go.
+    """
+
+    def __init__(self, blueprint: Blueprint, *, seed: int | None = None, sinks: Sinks | None = None) -> None:
+        sinks = sinks or Sinks()
+        self.file = blueprint.file
+        self.clock: Clock = _clock(blueprint)
+        self.timeline = Timeline(self.clock, sinks.stimulus, sinks.check)
+        self.streams = Streams(self.file.rig.seed if seed is None else seed)
+        self.wiring = Wiring(self.clock)
+        self.faults = FaultInjector(self.clock, self.timeline.stimulus)
+        self.buses: dict[str, Bus] = {}
+        self.instruments: dict[str, object] = {}
+        self.models: dict[str, Article] = {}
+        self.devices: dict[str, Device] = {}
+        self._undo: list[tuple[str, Callable[[], None]]] = []
+        self._open = ExitStack()
+        with ExitStack() as on_failure:
+            on_failure.callback(self.close)
+            Assembly(self, blueprint, sinks, self._open).build()
+            on_failure.pop_all()
+
+    # -- parts --------------------------------------------------------------------------------------------
+
+    def bus(self, name: str) -> Bus:
+        """A bus by name.
+
+        Raises:
+            HilError: when the rig has no bus of that name.
+        """
+        return self._named("bus", name, self.buses)
+
+    def device(self, name: str, kind: type[Kind]) -> Kind:
+        """The client of an article.
+
+        Raises:
+            HilError: when the rig has no such client, or it is of another kind.
+        """
+        return self._of_kind(name, self._named("client", name, self.devices), kind)
+
+    def instrument(self, name: str, kind: type[Kind]) -> Kind:
+        """The driver of an instrument.
+
+        Raises:
+            HilError: when the rig has no such instrument, or it is of another kind.
+        """
+        return self._of_kind(name, self._named("instrument", name, self.instruments), kind)
+
+    def card(self, name: str) -> IoCard:
+        """An I/O card.
+
+        Raises:
+            HilError: when the rig has no such instrument, or it is no I/O card.
+        """
+        return self._of_kind(name, self._named("instrument", name, self.instruments), IoCard)
+
+    def path(self, name: str) -> PathTable:
+        """A calibrated RF path: its loss and uncertainty [dB].
+
+        Raises:
+            HilError: when the rig file has no such path.
+        """
+        return self._named("path", name, self.file.path)
+
+    # -- faults and undo ----------------------------------------------------------------------------------
+
+    def inject(
+        self,
+        target: str,
+        kind: str,
+        *,
+        at: int | None = None,
+        until: int | None = None,
+        **parameters: float | str | bool,
+    ) -> Injection:
+        """Put a fault on a part of the rig, now or at a rig time; a context manager that clears it.
+
+        Args:
+            target: a net, pin, bus, instrument or article.
+            kind: what goes wrong.
+            at: onset [ns rig time]; now unless given.
+            until: end [ns rig time]; when the block ends unless given.
+            **parameters: numbers and names with their unit in the key.
+
+        Raises:
+            HilError: for an unknown target or kind, or an impossible time.
+        """
+        onset = self.clock.now if at is None else at
+        if target not in self.faults.targets and target in self.wiring.targets:
+            self.faults.register(target, self.wiring)
+        return self.faults.inject(Fault(target, kind, onset, until, parameters))
+
+    def undo(self, what: str, fn: Callable[[], None]) -> None:
+        """Register what undoes an action, before the action is done; run last first when the world is closed."""
+        self._undo.append((what, fn))
+
+    def close(self) -> None:
+        """Undo everything and close everything; never stops at the first error.
+
+        Raises:
+            HilError: with every undo or close that failed.
+        """
+        problems: list[str] = []
+        while self._undo:
+            what, fn = self._undo.pop()
+            try:
+                fn()
+            except (HilError, OSError, AssertionError) as problem:
+                problems.append(f"undo of {what}: {problem}")
+        try:
+            self._open.close()
+        except (HilError, OSError) as problem:
+            problems.append(f"closing: {problem}")
+        if problems:
+            raise HilError("the rig was not left as it was found: " + "; ".join(problems))
+
+    def _named(self, what: str, name: str, parts: dict[str, Kind]) -> Kind:
+        if name not in parts:
+            raise HilError(f"{self.file.file.name} has no {what} {name}; {nearest(name, list(parts))}")
+        return parts[name]
+
+    def _of_kind(self, name: str, part: object, kind: type[Kind]) -> Kind:
+        if not isinstance(part, kind):
+            raise HilError(f"{name} is a {type(part).__name__}, not a {kind.__name__}; see {self.file.file.name}")
+        return part
+
+
+def _clock(blueprint: Blueprint) -> Clock:
+    rig = blueprint.file.rig
+    if rig.is_virtual:
+        return VirtualClock()
+    if blueprint.file.plant is not None:
+        raise ConfigError(f"{blueprint.file.file}: a plant on pace {rig.pace!r} runs in a process of its own; not yet")
+    return WallClock(factor=rig.factor, max_lateness_ns=rig.max_lateness_ns)

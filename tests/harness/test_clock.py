@@ -1,0 +1,213 @@
+"""The rig clock: order, deadlines, refusals; virtual and wall pace."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hil.clock import Clock, Phase, VirtualClock, WallClock, sleep_forbidden
+from hil.errors import ClockError, DeadlockError
+from hil.units import ms, s
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+def test_idle_time_is_jumped_over(clock: VirtualClock) -> None:
+    clock.sleep(3_600 * s)
+    assert clock.now == 3_600 * s
+
+
+def test_a_wait_ends_at_its_deadline_exactly(clock: VirtualClock) -> None:
+    clock.every(3 * ms, lambda: None)
+    assert clock.wait(10 * ms, lambda: False) is False
+    assert clock.now == 10 * ms
+
+
+def test_an_event_at_the_deadline_still_counts(clock: VirtualClock) -> None:
+    seen: list[int] = []
+    clock.at(10 * ms, lambda: seen.append(clock.now))
+    assert clock.wait(10 * ms, lambda: bool(seen))
+    assert seen == [10 * ms]
+
+
+def test_a_wait_for_what_holds_already_costs_no_time(clock: VirtualClock) -> None:
+    assert clock.wait(1 * s, lambda: True)
+    assert clock.now == 0
+
+
+def test_a_test_resumes_only_when_all_phases_of_the_instant_are_done(clock: VirtualClock) -> None:
+    done: list[Phase] = []
+    for phase in (Phase.OBSERVE, Phase.PLANT, Phase.WIRE, Phase.DEVICE):
+        clock.at(1 * ms, lambda phase=phase: done.append(phase), phase)
+    clock.wait(1 * s, lambda: bool(done))
+    assert done == [Phase.WIRE, Phase.DEVICE, Phase.PLANT, Phase.OBSERVE]
+
+
+def test_an_earlier_phase_of_the_same_instant_opens_a_new_round(clock: VirtualClock) -> None:
+    done: list[str] = []
+    clock.at(0, lambda: (done.append("device"), clock.at(clock.now, lambda: done.append("wire"), Phase.WIRE)))
+    clock.at(0, lambda: done.append("observe"), Phase.OBSERVE)
+    clock.sleep(1)
+    assert done == ["device", "observe", "wire"]
+
+
+def test_callbacks_that_feed_each_other_for_ever_are_an_error(clock: VirtualClock) -> None:
+    def device() -> None:
+        clock.at(clock.now, lambda: clock.at(clock.now, device, Phase.DEVICE), Phase.WIRE)
+
+    clock.at(0, device)
+    with pytest.raises(ClockError, match="more than 1000 rounds at 0.000000000 s"):
+        clock.sleep(1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.sampled_from(list(Phase))), max_size=40))
+def test_events_run_in_order_of_time_phase_and_sequence(plan: list[tuple[int, Phase]]) -> None:
+    clock, ran = VirtualClock(), []
+    for index, (due, phase) in enumerate(plan):
+        clock.at(due, lambda key=(due, phase, index): ran.append(key), phase)
+    clock.sleep(100)
+    assert ran == sorted((due, phase, index) for index, (due, phase) in enumerate(plan))
+
+
+def test_a_period_never_drifts(clock: VirtualClock) -> None:
+    ticks: list[int] = []
+    clock.every(7, lambda: ticks.append(clock.now), offset_ns=3)
+    clock.sleep(31)
+    assert ticks == [3, 10, 17, 24, 31]
+
+
+def test_a_cancelled_event_does_not_run(clock: VirtualClock) -> None:
+    ran: list[str] = []
+    event = clock.every(5, lambda: (ran.append("tick"), event.cancel()))
+    clock.at(20, lambda: ran.append("never")).cancel()
+    clock.sleep(100)
+    assert ran == ["tick"]
+    assert not event.active
+
+
+def test_a_float_is_refused_with_the_way_to_write_it(clock: VirtualClock) -> None:
+    for call in (clock.sleep, clock.wait, lambda t: clock.at(t, print), lambda t: clock.every(t, print)):
+        with pytest.raises(TypeError, match=r"0\.5 is a float; .*500 \* ms"):
+            call(0.5)  # type: ignore[arg-type]
+
+
+def test_a_wait_in_a_callback_is_refused_in_words(clock: VirtualClock) -> None:
+    clock.at(5, lambda: clock.sleep(1))
+    with pytest.raises(ClockError, match="inside an event callback .* may not wait"):
+        clock.sleep(10)
+
+
+def test_a_foreign_thread_is_refused_on_a_virtual_clock(clock: VirtualClock) -> None:
+    problems: list[Exception] = []
+
+    def foreign() -> None:
+        try:
+            clock.sleep(1)
+        except ClockError as problem:
+            problems.append(problem)
+
+    thread = threading.Thread(target=foreign, name="notifier")
+    thread.start()
+    thread.join()
+    assert "thread 'notifier', which this virtual clock does not manage" in str(problems[0])
+    assert "clock.post" in str(problems[0])
+
+
+def test_post_is_taken_from_any_thread(clock: VirtualClock) -> None:
+    seen: list[int] = []
+    thread = threading.Thread(target=lambda: clock.post(lambda: seen.append(clock.now)))
+    thread.start()
+    thread.join()
+    assert clock.wait(1 * s, lambda: bool(seen))
+    assert seen == [0]
+
+
+def test_a_wait_that_nothing_can_end_is_a_deadlock_at_once(clock: VirtualClock) -> None:
+    with pytest.raises(DeadlockError, match="waiting for a frame without a deadline, and nothing is scheduled"):
+        clock.wait(None, lambda: False, "a frame")
+
+
+def test_a_wait_that_only_periodic_events_attend_is_given_up() -> None:
+    clock = VirtualClock(patience_ns=1 * s)
+    clock.every(100 * ms, lambda: None)
+    with pytest.raises(DeadlockError, match="only periodic events ran for 1 s"):
+        clock.wait(None, lambda: False, "a frame")
+
+
+def test_the_past_cannot_be_scheduled(clock: VirtualClock) -> None:
+    clock.sleep(10 * ms)
+    with pytest.raises(ClockError, match="7 ms in the past"):
+        clock.at(3 * ms, lambda: None)
+
+
+def test_a_loop_that_reads_the_time_for_ever_is_an_error(clock: VirtualClock) -> None:
+    with pytest.raises(ClockError, match="read 1000000 times"):
+        while clock.now < 1:
+            pass
+
+
+def test_time_sleep_in_a_virtual_test_is_an_error_that_names_the_remedy(clock: VirtualClock) -> None:
+    original = time.sleep  # noqa: TID251
+    with sleep_forbidden(clock), pytest.raises(ClockError, match=r"clock\.sleep\(500 \* ms\)"):
+        time.sleep(0.5)  # noqa: TID251
+    assert time.sleep is original  # noqa: TID251
+
+
+class Simulator:
+    """A source that has something to say every 3 ms."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock, self.reached, self.said = clock, 0, []
+
+    def grant(self, until_ns: int) -> int:
+        self.reached = min(until_ns, (self.reached // (3 * ms) + 1) * 3 * ms)
+        if self.reached % (3 * ms) == 0:
+            self.clock.at(self.reached, lambda: self.said.append(self.clock.now), Phase.WIRE)
+        return self.reached
+
+
+def test_a_source_is_granted_time_and_may_stop_early(clock: VirtualClock) -> None:
+    simulator = Simulator(clock)
+    clock.add_source(simulator)
+    clock.sleep(10 * ms)
+    assert simulator.said == [3 * ms, 6 * ms, 9 * ms]
+    assert (clock.now, simulator.reached) == (10 * ms, 10 * ms)
+
+
+def test_a_second_source_is_refused(clock: VirtualClock) -> None:
+    clock.add_source(Simulator(clock))
+    with pytest.raises(ClockError, match="a second source is not supported"):
+        clock.add_source(Simulator(clock))
+
+
+def test_a_paced_clock_runs_the_same_code_at_a_factor_of_wall_time() -> None:
+    clock = WallClock(factor=20.0)
+    ticks: list[int] = []
+    clock.every(100 * ms, lambda: ticks.append(clock.now))
+    clock.sleep(950 * ms)
+    assert [tick - ticks[0] for tick in ticks] == [n * 100 * ms for n in range(10)]
+    assert clock.now >= 950 * ms
+
+
+def test_a_paced_clock_wakes_for_what_is_posted() -> None:
+    clock, seen = WallClock(), []
+    threading.Timer(0.01, lambda: clock.post(lambda: seen.append("input"))).start()
+    assert clock.wait(None, lambda: bool(seen), "input")
+
+
+def test_a_late_tick_is_recorded_with_its_lateness() -> None:
+    clock = WallClock(factor=1000.0, max_lateness_ns=1 * ms)
+    clock.at(1 * ms, lambda: None)
+    while clock.now < 100 * ms:
+        pass
+    clock.sleep(1)
+    assert clock.late_ticks[0][0] == 1 * ms
+    assert clock.late_since(0) > 50 * ms
+    assert clock.late_since(2 * ms) == 0
