@@ -6,6 +6,7 @@ a PASS is *passed*. The plugin counts planned against judged tests by itself; a 
 
 from __future__ import annotations
 
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    from hil.campaign.ending import Ending
     from hil.campaign.session import RunSession
     from hil.campaign.trial import Order, Trial
     from hil.clock import Clock
@@ -179,7 +181,7 @@ class _Control(_Recording):
     def __init__(self, run: RunSession) -> None:
         super().__init__(run)
         self.outcomes: dict[str, Any] = {}
-        self.lines: list[str] = []
+        self.ending: Ending | None = None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -211,14 +213,17 @@ class _Control(_Recording):
         """Close the run and give its exit code; pytest's own codes 2 to 4 stay."""
         from hil.campaign.ending import end_run
 
-        code, self.lines = end_run(self.run, self.outcomes)
+        self.ending = end_run(self.run)
         if exitstatus not in (2, 3, 4):
-            session.exitstatus = code
+            session.exitstatus = self.ending.code
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print measurements with limits and margins, the counts, and where the evidence is."""
+        if self.ending is None:
+            return
         terminalreporter.section("rig")
-        for line in self.lines:
+        width, coloured = get_terminal_size().columns, terminalreporter.hasmarkup
+        for line in self.ending.lines(self.run, self.outcomes, width=width, coloured=coloured):
             terminalreporter.write_line(line)
 
 

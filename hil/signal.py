@@ -244,6 +244,7 @@ class Signal(Generic[Value]):
         Raises:
             NotSeenError: when none came in time: what was awaited, what was seen last, and when.
         """
+        __tracebackhide__ = True
         condition = Condition[Value](value, below=below, above=above)
         mark = self._timeline.mark_ns if since is None else since
         reading = self._find(condition, within, since)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,28 +17,45 @@ if TYPE_CHECKING:
     from hil.evidence.finalise import Finalised
 
 _COLOURS = {"PASS": "green", "NOT_RUN": "yellow", "INCONCLUSIVE": "yellow"}
+_HEADINGS = ("test", "verdict", "measurement", "value", "limits", "margin", "")
+_NARROWEST = 120  # columns below which the table would fold every line
 
 
-def end_run(run: RunSession, outcomes: Mapping[str, Mapping[str, Any]]) -> tuple[int, list[str]]:
-    """Close a run.
+@dataclass(frozen=True)
+class Ending:
+    """How a run was closed: its exit code, what came of it, or why it could not be closed."""
 
-    Args:
-        run: the run.
-        outcomes: what each judged test reported, by its id.
+    code: int
+    finalised: Finalised | None
+    trouble: str = ""
 
-    Returns:
-        The exit code, and the lines for the terminal.
-    """
+    def lines(
+        self, run: RunSession, outcomes: Mapping[str, Mapping[str, Any]], *, width: int, coloured: bool
+    ) -> list[str]:
+        """What the terminal is told: every measurement with its limits and margin, counts, and the evidence.
+
+        Args:
+            run: the run.
+            outcomes: what each judged test reported, by its id.
+            width: columns of the terminal.
+            coloured: whether it understands colours.
+        """
+        if self.finalised is None:
+            return [f"ERROR: {self.trouble}"]
+        table = _table(run, outcomes, max(width, _NARROWEST), coloured)
+        return [*table, *_counts(run, self.finalised)]
+
+
+def end_run(run: RunSession) -> Ending:
+    """Close a run and find its exit code."""
     try:
         finalised = run.finish()
     except EvidenceError as problem:
-        return Outcome.ERROR.exit_code, [f"ERROR: {problem}"]
-    return _code(finalised), [*_table(run, outcomes), *_counts(run, finalised)]
-
-
-def _code(finalised: Finalised) -> int:
+        return Ending(Outcome.ERROR.exit_code, None, str(problem))
     found = finalised.tally.outcome
-    return max(found, Outcome.ERROR, key=list(Outcome).index).exit_code if finalised.findings else found.exit_code
+    if finalised.findings:
+        found = max(found, Outcome.ERROR, key=list(Outcome).index)
+    return Ending(found.exit_code, finalised)
 
 
 def _counts(run: RunSession, finalised: Finalised) -> list[str]:
@@ -54,28 +71,26 @@ def _counts(run: RunSession, finalised: Finalised) -> list[str]:
     return lines + [f"ERROR: {finding}" for finding in finalised.findings]
 
 
-def _table(run: RunSession, outcomes: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _table(run: RunSession, outcomes: Mapping[str, Mapping[str, Any]], width: int, coloured: bool) -> list[str]:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    def verdict(text: str) -> Text:
+        return Text(text, style=_COLOURS.get(text, "red"))
+
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("test", "measurement", "value", "limits", "margin", "verdict"):
+    for heading in _HEADINGS:
         table.add_column(heading, justify="right" if heading in ("value", "margin") else "left", overflow="fold")
     for nodeid in run.planned:
-        found = outcomes.get(nodeid)
-        name = nodeid.rpartition("::")[2]
-        if found is None:
-            table.add_row(name, "", "", "", "", Text("no verdict", style="red"))
-            continue
-        rows = found["rows"] or [["", "", "", "", found["verdict"]]]
-        for index, cells in enumerate(rows):
-            verdict = Text(cells[4], style=_COLOURS.get(cells[4], "red"))
-            table.add_row(Text(name if index == 0 else ""), *map(Text, cells[:4]), verdict)
+        found = outcomes.get(nodeid, {"verdict": "no verdict", "rows": []})
+        head = (Text(nodeid.rpartition("::")[2]), verdict(found["verdict"]))
+        for cells in found["rows"] or [[""] * 5]:
+            table.add_row(*head, *map(Text, cells[:4]), verdict(cells[4]))
+            head = (Text(""), Text(""))
     written = StringIO()
-    coloured = "NO_COLOR" not in os.environ and "CI" not in os.environ
-    Console(file=written, width=150, force_terminal=coloured).print(table)
-    return written.getvalue().splitlines()
+    Console(file=written, width=width, force_terminal=coloured, no_color=not coloured).print(table)
+    return [line.rstrip() for line in written.getvalue().splitlines()]
 
 
 def _relative(folder: Path) -> str:

@@ -64,7 +64,7 @@ class RunSession:
             EvidenceError: when the folder cannot be written.
         """
         file = load_rig(settings.rig, settings.sets)
-        folder = _folder(settings, file)
+        folder = default_folder(settings.root, file) if settings.folder is None else Path(settings.folder)
         if folder.exists() and any(folder.iterdir()):
             raise ConfigError(f"{folder} holds something already; evidence is never overwritten: name a new folder")
         session = cls(settings, folder, file)
@@ -130,11 +130,10 @@ class RunSession:
         return finalise(self.folder, self.planned, self.header)
 
 
-def _folder(settings: Settings, file: RigFile) -> Path:
-    if settings.folder is not None:
-        return Path(settings.folder)
+def default_folder(root: Path, file: RigFile) -> Path:
+    """The folder of a run that starts now: ``runs/<utc>-<rig>`` below a root."""
     stamp = re.sub(r"[^0-9T]", "", utc_now()[:23]) + "Z"
-    return settings.root / "runs" / f"{stamp}-{file.rig.name}"
+    return root / "runs" / f"{stamp}-{file.rig.name}"
 
 
 def _describe(file: RigFile) -> dict[str, object]:

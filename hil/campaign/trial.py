@@ -123,6 +123,7 @@ class Trial(Closed):
         Raises:
             HilError: for an unknown name without ``info``, a unit mismatch, or a value that is no number.
         """
+        __tracebackhide__ = True
         limits = [*self.desk.profile.limits(name), *([] if limit is None else [limit])]
         if not limits and not info:
             raise HilError(f"measure: {self.desk.profile.no_limit(name)}; or take it for information with info=True")

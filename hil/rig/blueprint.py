@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from pydantic import ValidationError
 
 from hil.article import Article, AsBuilt
-from hil.can.database import Database
 from hil.device import Device
 from hil.errors import ConfigError
 from hil.rig.checks import resolve
@@ -19,6 +18,7 @@ from hil.rig.checks import resolve
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hil.can.database import Database
     from hil.rig.model import RigFile
 
 Kind = TypeVar("Kind")
@@ -65,6 +65,10 @@ class Blueprint:
 
 
 def _databases(file: RigFile) -> dict[str, Database]:
+    if not file.bus:
+        return {}
+    from hil.can.database import Database
+
     loaded: dict[str, Database] = {}
     found: dict[str, Database] = {}
     for name, bus in file.bus.items():

@@ -1,0 +1,99 @@
+"""What the pytest plugin costs: CPU per test over plain pytest, start-up without a rig, a one-test rig session."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+RIG = """[rig]
+name = "empty"
+"""
+TEST = '''"""{count} tests that measure one number each."""
+import pytest
+
+
+@pytest.mark.parametrize("n", range({count}))
+def test_number(n, {fixture}):
+    {body}
+'''
+PLAIN = ("request", "assert n < 10**9")
+ON_RIG = ("rig, measure", 'measure("bench.number", float(n), "1")')
+PROFILE = """[profile]
+name = "benchmark"
+edition = "1"
+status = "benchmark only"
+
+[limit."bench.number"]
+unit = "1"
+low = 0.0
+high = 1e9
+source = "benchmark"
+grade = "D"
+"""
+
+
+def _cpu_s(folder: Path, arguments: list[str]) -> tuple[float, float]:
+    """(CPU, wall) of one pytest process [s, s]."""
+    before, start = os.times(), time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *arguments],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    wall = time.perf_counter() - start
+    after = os.times()
+    if done.returncode:
+        raise RuntimeError(f"pytest {arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return (after.children_user + after.children_system) - (before.children_user + before.children_system), wall
+
+
+def _folder(root: Path, count: int, kind: tuple[str, str]) -> Path:
+    folder = root / f"{kind[0][:3].strip()}-{count}"
+    if not folder.exists():
+        folder.mkdir()
+        (folder / "test_numbers.py").write_text(TEST.format(count=count, fixture=kind[0], body=kind[1]))
+        (folder / "rig.toml").write_text(RIG)
+        (folder / "limits.toml").write_text(PROFILE)
+        (folder / "pytest.ini").write_text("[pytest]\nhil_profiles = limits.toml\n")
+    return folder
+
+
+def _on_rig(root: Path, count: int) -> tuple[float, float]:
+    run = tempfile.mkdtemp(dir=root, prefix="run-")
+    return _cpu_s(_folder(root, count, ON_RIG), ["--rig", "rig.toml", "--run-folder", run])
+
+
+def measure(rounds: int) -> dict[str, float]:
+    """Medians over ``rounds`` alternated rounds.
+
+    ``ms_per_test_N``: CPU per test beyond plain pytest, of N tests [ms]; ``start_ms``: what the plugin adds to a
+    session without a rig [ms]; ``one_test_s``: wall time of a session of one test on a rig [s].
+    """
+    taken: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory(prefix="hil-bench-") as scratch:
+        root = Path(scratch)
+        for number in range(rounds):
+            counts = (1000, 10_000) if number == 0 else (1000,)
+            start_rig, start_plain = _on_rig(root, 1)[0], _cpu_s(_folder(root, 1, PLAIN), [])[0]
+            for count in counts:
+                plain = _cpu_s(_folder(root, count, PLAIN), [])[0] - start_plain
+                rig = _on_rig(root, count)[0] - start_rig
+                taken.setdefault(f"ms_per_test_{count}", []).append((rig - plain) / (count - 1) * 1e3)
+            bare = _cpu_s(_folder(root, 1, PLAIN), ["-p", "no:hil"])[0]
+            taken.setdefault("start_ms", []).append((_cpu_s(_folder(root, 1, PLAIN), [])[0] - bare) * 1e3)
+            taken.setdefault("one_test_s", []).append(_on_rig(root, 1)[1])
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def report(taken: dict[str, float]) -> list[tuple[str, float, str, str]]:
+    """(what, value, unit, goal) per line."""
+    return [
+        ("plugin, CPU per test over plain pytest, 1 000 tests", taken["ms_per_test_1000"], "ms", "<= 1"),
+        ("plugin, CPU per test over plain pytest, 10 000 tests", taken["ms_per_test_10000"], "ms", "<= 1"),
+        ("plugin without --rig, start-up", taken["start_ms"], "ms", "<= 50"),
+        ("session of one test on a rig, wall", taken["one_test_s"], "s", "<= 1.5"),
+    ]

@@ -1,0 +1,142 @@
+"""Seeded defects: proof that a campaign can fail.
+
+A defect is a list of ``--set`` changes to the rig: to what an article *is*. Every test must be failed by at least one
+defect, every defect by at least one test, and the rig without a defect by none; otherwise a test shows nothing.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hil.errors import ConfigError, HilError
+from hil.evidence.index import read_run
+from hil.limits import Verdict
+from hil.toml_lines import check, load_toml
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Defect(BaseModel):
+    """One seeded defect: its name, the changes that make it, why, and the tests that are expected to find it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    sets: list[str] = Field(min_length=1)
+    note: str = ""
+    kills: list[str] = Field(min_length=1)
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    defect: list[Defect] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What is run for every defect: tests, rig file, root folder."""
+
+    tests: Sequence[str]
+    rig: str
+    root: Path
+
+
+@dataclass
+class KillTable:
+    """Which defect failed which test.
+
+    Args:
+        tests: names of the tests, without parameters, in plan order.
+        killed: per defect, the tests that did not pass.
+        alive: the tests that did not pass without any defect.
+    """
+
+    tests: list[str] = field(default_factory=list[str])
+    killed: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    alive: set[str] = field(default_factory=set[str])
+
+    def problems(self, defects: Sequence[Defect]) -> list[str]:
+        """Everything that keeps the table from being a proof; empty when it is one."""
+        found = [f"{test} does not pass on the rig without a defect" for test in sorted(self.alive)]
+        known = set(self.tests)
+        for defect in defects:
+            missed = sorted(set(defect.kills) & known - self.killed[defect.name])
+            found += [f"defect {defect.name} is not found by {test}" for test in missed]
+            found += [f"defect {defect.name} names {test}, which is no test" for test in set(defect.kills) - known]
+        killers = set[str]().union(*self.killed.values())
+        found += [f"{test} is failed by no defect: it shows nothing" for test in self.tests if test not in killers]
+        return found
+
+    def lines(self) -> list[str]:
+        """The table as text: a row per test, a column per defect, X where the defect was found."""
+        names = list(self.killed)
+        width = max(map(len, self.tests), default=4)
+        lines = [f"{number + 1:>3}  {name}" for number, name in enumerate(names)]
+        lines += ["", " " * width + "  none " + " ".join(f"{number + 1:>2}" for number in range(len(names)))]
+        for test in self.tests:
+            marks = " ".join(" X" if test in self.killed[name] else " ." for name in names)
+            lines.append(f"{test:<{width}}  {'FAIL' if test in self.alive else '  . '} {marks}")
+        return lines
+
+
+def load_defects(path: Path) -> list[Defect]:
+    """Read a file of seeded defects.
+
+    Raises:
+        ConfigError: with file and line when it is not one, or a name stands twice.
+    """
+    data, lines = load_toml(path)
+    defects = check(_File, data, path, lines).defect
+    names = [defect.name for defect in defects]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{path}: the defect {name} stands in it twice; a name means one defect")
+    return defects
+
+
+def kill_table(campaign: Campaign, defects: Sequence[Defect], *, workers: int = 2) -> KillTable:
+    """Run the campaign without a defect and once per defect.
+
+    Args:
+        campaign: what is run.
+        defects: the defects.
+        workers: how many runs at a time, each in a process of its own.
+
+    Raises:
+        HilError: when a run could not be started or recorded.
+    """
+    with tempfile.TemporaryDirectory(prefix="hil-defects-") as scratch:
+        folders = [Path(scratch) / str(index) for index in range(len(defects) + 1)]
+        sets = [[], *(defect.sets for defect in defects)]
+        with ThreadPoolExecutor(workers) as pool:
+            failed = list(pool.map(lambda pair: _run(campaign, *pair), zip(folders, sets, strict=True)))
+        tests = list(dict.fromkeys(_name(test.nodeid) for test in read_run(folders[0]).tests))
+    killed = {defect.name: found for defect, found in zip(defects, failed[1:], strict=True)}
+    return KillTable(tests, killed, failed[0])
+
+
+def _run(campaign: Campaign, folder: Path, sets: Sequence[str]) -> set[str]:
+    """One run; the names of the tests that did not pass."""
+    command = [sys.executable, "-m", "pytest", *campaign.tests, "--rig", campaign.rig, "--run-folder", str(folder)]
+    for change in sets:
+        command += ["--set", change]
+    done = subprocess.run(
+        [*command, "-q", "-p", "no:cacheprovider"], check=False, capture_output=True, text=True, cwd=campaign.root
+    )
+    if not folder.is_dir():
+        raise HilError(f"the run with {', '.join(sets) or 'no defect'} did not start:\n{done.stdout}{done.stderr}")
+    return {_name(test.nodeid) for test in read_run(folder).tests if test.verdict is not Verdict.PASS}
+
+
+def _name(nodeid: str) -> str:
+    return nodeid.rpartition("::")[2].partition("[")[0]

@@ -1,0 +1,235 @@
+"""Puts a world together: wires and buses, instruments, simulated articles, nets, clients; in that order.
+
+Which transport is used (a simulated wire or a real interface, a twin or a real instrument) is decided here, once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hil.device import Links
+from hil.errors import ConfigError
+from hil.io.card import IoCard, kind_of
+from hil.io.sim_card import SimIoCard
+from hil.ports import BusAttachment, BusPort, Ports
+from hil.units import format_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import ExitStack
+
+    from hil.can.node import CanNode
+    from hil.can.wire import CanWire
+    from hil.rig.blueprint import Blueprint
+    from hil.rig.model import InstrumentTable
+    from hil.rig.world import Rig, Sinks
+    from hil.visa.library import SimVisaLibrary
+
+_SIMULATED = "hil"  # the python-can interface of simulated wires
+
+
+class Assembly:
+    """Builds the parts of one world.
+
+    Args:
+        rig: the world, empty.
+        blueprint: what to build.
+        sinks: where records go.
+        closing: takes what must be closed at the end.
+    """
+
+    def __init__(self, rig: Rig, blueprint: Blueprint, sinks: Sinks, closing: ExitStack) -> None:
+        self._rig = rig
+        self._blueprint = blueprint
+        self._file = blueprint.file
+        self._sinks = sinks
+        self._closing = closing
+        self._wires: dict[str, CanWire] = {}
+
+    def build(self) -> None:
+        """Build everything.
+
+        Raises:
+            ConfigError: when parts do not fit together; names file and line.
+        """
+        for name in self._file.bus:
+            self._bus(name)
+        self._instruments()
+        for name in self._blueprint.models:
+            self._article(name)
+        self._nets()
+        for name, client in self._blueprint.clients.items():
+            self._rig.devices[name] = client(name, self._links(name))
+
+    # -- buses --------------------------------------------------------------------------------------------
+
+    def _bus(self, name: str) -> None:
+        from hil.can.facade import Bus
+        from hil.can.wire import CanWire
+
+        rig, table = self._rig, self._file.bus[name]
+        if table.interface == _SIMULATED:
+            log = _line_for(self._sinks.frame, name)
+            rng = rig.streams.stream(name, "wire")
+            wire = self._wires[name] = CanWire(rig.clock, table.channel, table.bitrate_bps, rng, log=log)
+            self._closing.callback(wire.close)
+            rig.faults.register(name, wire)
+        bus = Bus.open(
+            name,
+            interface=table.interface,
+            channel=table.channel,
+            bitrate_bps=table.bitrate_bps,
+            database=self._blueprint.databases[name],
+            clock=rig.clock,
+        )
+        self._closing.callback(bus.close)
+        rig.buses[name] = bus
+
+    # -- instruments --------------------------------------------------------------------------------------
+
+    def _instruments(self) -> None:
+        library: SimVisaLibrary | None = None
+        for name, table in self._file.instrument.items():
+            driver = self._blueprint.drivers[name]
+            if issubclass(driver, IoCard):
+                self._rig.instruments[name] = self._card(name, driver)
+                continue
+            if table.model is not None and library is None:
+                library = self._library()
+            self._rig.instruments[name] = self._visa(name, table, library)
+
+    def _library(self) -> SimVisaLibrary:
+        from hil.visa.library import SimVisaLibrary
+
+        library = SimVisaLibrary(self._rig.clock)
+        self._closing.enter_context(library.registered())
+        return library
+
+    def _visa(self, name: str, table: InstrumentTable, library: SimVisaLibrary | None) -> object:
+        from hil.visa.door import open_manager
+        from hil.visa.driver import Driver
+        from hil.visa.twin import Twin
+
+        rig = self._rig
+        driver = self._blueprint.drivers[name]
+        if not issubclass(driver, Driver):
+            raise ConfigError(
+                f"{self._file.where('instrument', name, 'driver')}: {driver.__name__} is neither an I/O card nor a "
+                "VISA driver; derive it from hil.io.card.IoCard or hil.visa.driver.Driver"
+            )
+        resource = table.resource or f"TCPIP0::{name.replace('_', '-')}::inst0::INSTR"
+        if library is not None and table.model is not None:
+            twin = self._blueprint.twins[name]
+            if not issubclass(twin, Twin):
+                raise ConfigError(
+                    f"{self._file.where('instrument', name, 'model')}: {twin.__name__} is no simulated VISA "
+                    "instrument; derive it from hil.visa.twin.Twin"
+                )
+            made = twin(
+                name=name, clock=rig.clock, streams=rig.streams, wiring=rig.wiring, serial=table.serial or "SIM0001"
+            )
+            library.attach(resource, made)
+            rig.faults.register(name, made)
+        manager = open_manager("@py" if library is None or table.model is None else library)
+        self._closing.callback(manager.close)
+        opened = driver.open(
+            manager,
+            resource,
+            name=name,
+            serial=table.serial,
+            stimulus=rig.timeline.stimulus,
+            transcript=self._transcript(name),
+        )
+        self._closing.callback(opened.close)
+        opened.impose_limits(table.limits)
+        return opened
+
+    def _transcript(self, name: str) -> Callable[[str, str], None]:
+        clock, sink = self._rig.clock, self._sinks.dialogue
+
+        def note(direction: str, text: str) -> None:
+            sink(name, f"{format_time(clock.now)} {'->' if direction == 'write' else '<-'} {text}")
+
+        return note
+
+    def _card(self, name: str, driver: type[IoCard]) -> IoCard:
+        model = self._blueprint.twins.get(name)
+        if model is None or not issubclass(model, driver) or not issubclass(model, SimIoCard):
+            raise ConfigError(
+                f"{self._file.where('instrument', name)}: instrument.{name} needs a model that is a simulated I/O "
+                "card, for example hil.io.sim_card:SimIoCard; this release drives no real card"
+            )
+        ports = [pin.partition(".")[2] for net in self._file.net.values() for pin in net.pins if _node(pin) == name]
+        loads = {
+            pin.partition(".")[2]: ohms
+            for net in self._file.net.values()
+            for pin, ohms in net.ohms.items()
+            if _node(pin) == name and kind_of(pin.partition(".")[2]) == "load"
+        }
+        return model(name, self._rig.wiring, timeline=self._rig.timeline, ports=ports, ohms=loads)
+
+    # -- articles -----------------------------------------------------------------------------------------
+
+    def _article(self, name: str) -> None:
+        rig, table = self._rig, self._file.dut[name]
+        article, as_built = self._blueprint.models[name]
+        declared = [port for port, entry in article.declared_ports().items() if isinstance(entry, BusPort)]
+        if len(declared) != len(table.bus):
+            raise ConfigError(
+                f"{self._file.where('dut', name, 'bus')}: dut.{name}.bus names {len(table.bus)} buses "
+                f"({', '.join(table.bus) or 'none'}), but {article.__name__} has {len(declared)} bus ports "
+                f"({', '.join(declared) or 'none'}); give one bus per port, in that order"
+            )
+        attachments = {
+            port: BusAttachment(self._attach(bus, name), self._blueprint.databases[bus], table.node or name)
+            for port, bus in zip(declared, table.bus, strict=True)
+        }
+        made = article(rig.clock, rig.streams, Ports(name, rig.wiring, attachments), as_built)
+        rig.models[name] = made
+        rig.faults.register(name, made)
+
+    def _attach(self, bus: str, article: str) -> CanNode:
+        if bus not in self._wires:
+            raise ConfigError(
+                f"{self._file.where('dut', article, 'bus')}: dut.{article} is simulated, but bus.{bus} is a real "
+                "interface; simulated articles meet real buses in a process of their own; not yet"
+            )
+        return self._wires[bus].attach(article)
+
+    # -- nets and clients ---------------------------------------------------------------------------------
+
+    def _nets(self) -> None:
+        for name, net in self._file.net.items():
+            self._rig.wiring.net(name, net.pins, net.loss_db)
+            for pin, ohms in net.ohms.items():
+                node, _, port = pin.partition(".")
+                is_load = isinstance(self._rig.instruments.get(node), IoCard) and kind_of(port) == "load"
+                if not is_load:
+                    self._rig.wiring.pin(pin).series_ohm = ohms
+
+    def _links(self, name: str) -> Links:
+        table = self._file.dut[name]
+        return Links(
+            timeline=self._rig.timeline,
+            buses=[self._rig.buses[bus] for bus in table.bus],
+            node=table.node or name,
+            observers=self._observers,
+            undo=self._rig.undo,
+        )
+
+    def _observers(self, pin: str) -> list[tuple[IoCard, str]]:
+        found: list[tuple[IoCard, str]] = []
+        for peer in self._rig.wiring.peers(pin):
+            node, _, port = peer.partition(".")
+            card = self._rig.instruments.get(node)
+            if isinstance(card, IoCard):
+                found.append((card, port))
+        return found
+
+
+def _line_for(sink: Callable[[str, str], None], name: str) -> Callable[[str], None]:
+    return lambda line: sink(name, line)
+
+
+def _node(pin: str) -> str:
+    return pin.partition(".")[0]

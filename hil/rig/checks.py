@@ -1,0 +1,196 @@
+"""Checks that look at more than one table, and the way from a class's name to the class.
+
+:func:`cross_check` is pure and part of loading; :func:`resolve` imports what a rig file names.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, cast
+
+from hil.errors import ConfigError
+from hil.toml_lines import did_you_mean, dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hil.rig.model import RigFile, Tables
+
+Keys = tuple[str, ...]
+Finding = tuple[Keys, str]
+
+_RESERVED = frozenset({"plant", "rig", "clock"})
+_IMPORT_ERRORS = (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, OSError, RuntimeError)
+"""What a module of the user's can raise while it is imported."""
+
+
+def cross_check(tables: Tables) -> list[Finding]:
+    """Everything that is wrong between tables: (keys of the place, sentence)."""
+    return [
+        *_names(tables),
+        *_files(tables),
+        *_buses(tables),
+        *_instruments(tables),
+        *_articles(tables),
+        *_nets(tables),
+        *_paths(tables),
+    ]
+
+
+def _names(tables: Tables) -> Iterator[Finding]:
+    """A name means one thing: pins, fixtures and messages refer to nodes by it."""
+    seen: dict[str, str] = {}
+    for kind in ("bus", "instrument", "dut"):
+        for name in getattr(tables, kind):
+            if name in _RESERVED:
+                yield (kind, name), f"{kind}.{name}: the name {name} means something else on every rig; choose another"
+            elif name in seen:
+                yield (kind, name), f"{kind}.{name}: {seen[name]} has this name already; a name means one thing"
+            else:
+                seen[name] = f"{kind}.{name}"
+
+
+def _files(tables: Tables) -> Iterator[Finding]:
+    named = [(("bus", name, "database"), bus.database) for name, bus in tables.bus.items()]
+    for name, dut in tables.dut.items():
+        named += [(("dut", name, "as_built"), dut.as_built), (("dut", name, "rtl"), dut.rtl)]
+    if tables.plant is not None:
+        named.append((("plant", "vehicle", ""), tables.plant.vehicle))
+    for keys, file in named:
+        if file is not None and not file.is_file():
+            shown = dotted(tuple(key for key in keys if key))
+            yield keys, f"{shown}: there is no file {file.as_posix()}; a path is relative to the file it stands in"
+
+
+def _buses(tables: Tables) -> Iterator[Finding]:
+    seen: dict[tuple[str, str], str] = {}
+    for name, bus in tables.bus.items():
+        other = seen.setdefault((bus.interface, bus.channel), name)
+        if other != name:
+            yield (
+                ("bus", name, "channel"),
+                f"bus.{name}.channel = {bus.channel!r} is the channel of "
+                f"bus.{other} already; two buses need two channels",
+            )
+
+
+def _instruments(tables: Tables) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    pins = {pin for net in tables.net.values() for pin in net.pins}
+    for name, instrument in tables.instrument.items():
+        if instrument.hazard and not tables.rig.is_virtual:
+            yield (
+                ("instrument", name, "hazard"),
+                f"instrument.{name}.hazard = {instrument.hazard} on a rig with pace = {tables.rig.pace!r}: refused, "
+                "because this release has no keeper that makes the rig safe when the test dies; set hazard = 0 if "
+                'the output is harmless, or run with pace = "virtual"',
+            )
+        other = seen.setdefault(instrument.resource, name) if instrument.resource is not None else name
+        if other != name:
+            yield (
+                ("instrument", name, "resource"),
+                f"instrument.{name}.resource = {instrument.resource!r} is instrument.{other} already; "
+                "an instrument has one owner",
+            )
+        if instrument.interlock is not None and instrument.interlock.pin not in pins:
+            pin = instrument.interlock.pin
+            yield (
+                ("instrument", name, "interlock", "pin"),
+                f"instrument.{name}.interlock.pin = {pin!r} is on no net{did_you_mean(pin, list(pins))}",
+            )
+
+
+def _articles(tables: Tables) -> Iterator[Finding]:
+    nodes: dict[tuple[str, str], str] = {}
+    for name, dut in tables.dut.items():
+        for bus in dut.bus:
+            if bus not in tables.bus:
+                yield (
+                    ("dut", name, "bus"),
+                    f"dut.{name}.bus: there is no bus {bus}{did_you_mean(bus, list(tables.bus))}",
+                )
+            other = nodes.setdefault((bus, dut.node or name), name)
+            if other != name:
+                yield (
+                    ("dut", name, "node"),
+                    f"dut.{name}.node = {dut.node!r} is dut.{other} on bus {bus} already; two articles need two nodes",
+                )
+        if dut.bus and dut.node is None:
+            yield (
+                ("dut", name, "bus"),
+                f"dut.{name}.node is missing: it is on a bus, and node is the prefix of its messages in the database",
+            )
+
+
+def _nets(tables: Tables) -> Iterator[Finding]:
+    nodes = [*tables.instrument, *tables.dut, *(["plant"] if tables.plant is not None else [])]
+    seen: dict[str, str] = {}
+    for name, net in tables.net.items():
+        for pin in net.pins:
+            node = pin.partition(".")[0]
+            if node not in nodes:
+                yield (
+                    ("net", name, "pins"),
+                    f"net.{name}.pins: {pin}: there is no instrument or dut {node}{did_you_mean(node, nodes)}",
+                )
+            other = seen.setdefault(pin, name)
+            if other != name or net.pins.count(pin) > 1:
+                yield (
+                    ("net", name, "pins"),
+                    f"net.{name}.pins: {pin} is on net {other} already; a pin is on one net",
+                )
+        for key, table in (("loss_db", net.loss_db), ("ohms", net.ohms)):
+            for pin in table:
+                if pin not in net.pins:
+                    yield (
+                        ("net", name, key, pin),
+                        f"{dotted(('net', name, key, pin))}: this pin is not on the net{did_you_mean(pin, net.pins)}",
+                    )
+
+
+def _paths(tables: Tables) -> Iterator[Finding]:
+    nets = {pin: name for name, net in tables.net.items() for pin in net.pins}
+    for name, path in tables.path.items():
+        ends = {"from": path.from_, "to": path.to}
+        for key, pin in ends.items():
+            if pin not in nets:
+                yield ("path", name, key), f"path.{name}.{key} = {pin!r} is on no net{did_you_mean(pin, list(nets))}"
+        if len({nets.get(pin) for pin in ends.values()}) == 2 and all(pin in nets for pin in ends.values()):
+            yield (
+                ("path", name),
+                f"path.{name}: {path.from_} is on net {nets[path.from_]} and {path.to} on net {nets[path.to]}; "
+                "a path loss is that of one net",
+            )
+
+
+# -- what imports -----------------------------------------------------------------------------------------
+
+
+def resolve(rigfile: RigFile, *keys: str) -> type[object]:
+    """The class a rig file names at a key, for example ``resolve(rig, "instrument", "psu", "driver")``.
+
+    Raises:
+        ConfigError: when the key names nothing, the module does not import, or it has no such class; names
+            file and line, what the import said, and the remedy.
+    """
+    where, shown = rigfile.where(*keys), dotted(keys)
+    node: object = rigfile.tables
+    for key in keys:
+        node = cast("dict[str, object]", node).get(key) if isinstance(node, dict) else getattr(node, key, None)
+    if not isinstance(node, str):
+        raise ConfigError(f'{where}: {shown} names no class; give it as "module:Class"')
+    module_name, _, class_name = node.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except _IMPORT_ERRORS as problem:
+        raise ConfigError(
+            f"{where}: {shown} = {node!r} does not import: {type(problem).__name__}: {problem}; install the package "
+            "that provides it into this environment, or correct the name"
+        ) from problem
+    found: object = getattr(module, class_name, None)
+    if not isinstance(found, type):
+        classes = [name for name, thing in vars(module).items() if isinstance(thing, type) and name[0].isupper()]
+        raise ConfigError(
+            f"{where}: {shown}: {module_name} has no class {class_name}{did_you_mean(class_name, sorted(classes))}"
+        )
+    return found

@@ -1,0 +1,443 @@
+"""What a rig file may say: one closed pydantic model per table, units in the keys, nothing silently accepted.
+
+The tables are plain values. Reading, layering and checking are :mod:`hil.rig.loader` and
+:mod:`hil.rig.checks`; the reference for people, ``docs/rig-file.md``, is generated from the descriptions here.
+"""
+
+from __future__ import annotations
+
+import datetime  # noqa: TC003  # pydantic reads the annotation when the class is made
+import re
+from dataclasses import dataclass, field
+from pathlib import Path  # noqa: TC003  # likewise
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from hil.units import ms, s
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+EvidenceClass = Literal["sim", "rtl", "hardware"]
+
+UNIT_SUFFIXES = {
+    "a": "A", "bar": "bar", "bps": "bit/s", "db": "dB", "dbm": "dBm", "deg": "degree", "degc": "degree Celsius",
+    "hz": "Hz", "khz": "kHz", "kg": "kg", "k": "K", "kbps": "kbit/s", "m": "m", "mbps": "Mbit/s", "mhz": "MHz",
+    "ms": "ms", "mv": "mV", "ma": "mA", "n": "N", "ns": "ns", "ohm": "ohm", "pa": "Pa", "pct": "percent",
+    "rad": "rad", "s": "s", "us": "us", "v": "V", "w": "W",
+}  # fmt: skip
+"""The last word of a key that carries a number, and the unit it stands for."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_PIN = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+_CLASS_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+def _named(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("a name is a lower-case letter followed by lower-case letters, digits and underscores")
+    return value
+
+
+def _pin(value: str) -> str:
+    if not _PIN.fullmatch(value):
+        raise ValueError('a pin is written "node.port", for example "psu.out1"')
+    return value
+
+
+def _class_path(value: str) -> str:
+    if not _CLASS_PATH.fullmatch(value):
+        raise ValueError('a class is named "module:Class", for example "hil.io.card:IoCard"')
+    return value
+
+
+def _pace(value: str | float) -> str | float:
+    if isinstance(value, str):
+        if value not in {"virtual", "wall"}:
+            raise ValueError('the pace is "virtual", "wall", or a number: rig seconds per wall second')
+    elif not value > 0.0:
+        raise ValueError("a pace factor is above 0")
+    return value
+
+
+def _unit_suffixed(values: dict[str, float]) -> dict[str, float]:
+    for key in values:
+        if key.rpartition("_")[2] not in UNIT_SUFFIXES or "_" not in key:
+            raise ValueError(f"{key} carries no unit; end the key in one, for example {key}_v or {key}_dbm")
+    return values
+
+
+def _safe_step(value: object) -> object:
+    return {"write": value} if isinstance(value, str) else value
+
+
+Name = Annotated[str, AfterValidator(_named)]
+PinName = Annotated[str, AfterValidator(_pin)]
+ClassPath = Annotated[str, AfterValidator(_class_path)]
+UnitSuffixed = Annotated[dict[str, Annotated[float, Field(allow_inf_nan=False)]], AfterValidator(_unit_suffixed)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Table(BaseModel):
+    """One table of a rig file: closed, strict, unchangeable once read."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class RigTable(Table):
+    """``[rig]``: what this rig is called and how its clock runs."""
+
+    name: Name = Field(description="what runs and reports call this rig")
+    pace: Annotated[str | float, AfterValidator(_pace)] = Field(
+        default="virtual",
+        description='"virtual" (idle time is jumped over), "wall" (real time), or rig seconds per wall second',
+    )
+    max_lateness_ms: float = Field(
+        default=1.0,
+        gt=0.0,
+        description="on a wall clock, lateness of a tick [ms] beyond which measurements are INCONCLUSIVE",
+    )
+    seed: int = Field(default=1, ge=0, description="seed of every random stream of the simulated world")
+
+    @property
+    def max_lateness_ns(self) -> int:
+        """The allowed lateness of a tick [ns]."""
+        return round(self.max_lateness_ms * ms)
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether the rig's time is virtual: idle time costs nothing."""
+        return self.pace == "virtual"
+
+    @property
+    def factor(self) -> float:
+        """Rig seconds per wall second of a paced rig; 1.0 for "wall" (and without meaning for "virtual")."""
+        return 1.0 if isinstance(self.pace, str) else float(self.pace)
+
+
+class BusTable(Table):
+    """``[bus.NAME]``: one CAN bus."""
+
+    interface: Text = Field(description='python-can interface: "hil" is the simulated wire, "socketcan" a real one')
+    channel: Text = Field(description="channel of that interface, for example can0")
+    bitrate_bps: int = Field(ge=10_000, le=1_000_000, description="bit rate of the arbitration phase [bit/s]")
+    database: Path | None = Field(default=None, description="DBC file of the bus, relative to the file it stands in")
+    length_m: float | None = Field(default=None, ge=0.0, description="cable length [m]")
+
+
+class SafeStep(Table):
+    """One step of an instrument's safe sequence: a command, and the read-back that proves it."""
+
+    write: Text = Field(description="command that makes the output safe")
+    query: Text | None = Field(default=None, description="query that reads the state back")
+    expect: Text | None = Field(default=None, description="answer to the query when the output is safe")
+    within_ms: float = Field(default=100.0, gt=0.0, description="time allowed until the answer is right [ms]")
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.query is None) != (self.expect is None):
+            raise ValueError("a safe step that reads back needs both query and expect")
+        return self
+
+
+class Watchdog(Table):
+    """A timer inside the instrument that switches its outputs off when it is no longer fed."""
+
+    enable: Text = Field(description="command that starts the instrument's own watchdog")
+    feed: Text | None = Field(default=None, description="command that feeds it; any command feeds it when left out")
+    timeout_ms: float = Field(gt=0.0, description="time without feeding after which outputs drop [ms]")
+
+
+class Interlock(Table):
+    """A pin that must read back before a hazardous output may be energised."""
+
+    pin: PinName = Field(description="pin that is read, node.port")
+    level: Literal["high", "low"] = Field(description="level that permits energising")
+
+
+class Calibration(Table):
+    """The calibration of one instrument."""
+
+    certificate: Text = Field(description="number of the certificate")
+    due: datetime.date = Field(description="last day of validity, a TOML date")
+    uncertainty: UnitSuffixed = Field(
+        default_factory=dict, description="expanded uncertainty (k = 2), one key per quantity with its unit"
+    )
+
+
+class InstrumentTable(Table):
+    """``[instrument.NAME]``: one instrument or I/O card."""
+
+    driver: ClassPath = Field(description='driver class, "module:Class"')
+    resource: Text | None = Field(default=None, description="VISA resource or address of the real instrument")
+    model: ClassPath | None = Field(default=None, description='simulated instrument, "module:Class"')
+    hazard: int = Field(
+        default=0,
+        ge=0,
+        le=3,
+        description="what its outputs can do at worst: 0 nothing, 1 damage equipment, 2 injure, 3 kill",
+    )
+    safe: list[Annotated[SafeStep, BeforeValidator(_safe_step)]] = Field(
+        default_factory=list["SafeStep"], description="ordered steps that make the outputs safe, each read back"
+    )
+    watchdog: Watchdog | None = Field(default=None, description="timer in the instrument that drops its outputs")
+    interlock: Interlock | None = Field(default=None, description="pin that must read back before energising")
+    limits: UnitSuffixed = Field(
+        default_factory=dict,
+        description="largest and smallest setting allowed: voltage_max_v, voltage_min_v, out1_voltage_max_v (of one output)",
+    )
+    serial: Text | None = Field(default=None, description="serial number that must answer")
+    calibration: Calibration | None = Field(default=None, description="certificate, due date and uncertainty")
+
+    @model_validator(mode="after")
+    def _one_transport(self) -> Self:
+        if (self.resource is None) == (self.model is None):
+            found = "both" if self.resource else "neither"
+            raise ValueError(f"give one of resource (a real instrument) or model (a simulated one); found {found}")
+        return self
+
+    @model_validator(mode="after")
+    def _hazard_is_guarded(self) -> Self:
+        if self.hazard == 0:
+            return self
+        if not self.safe or any(step.query is None for step in self.safe):
+            raise ValueError(f"hazard = {self.hazard} needs a safe sequence whose steps read back (query and expect)")
+        if self.watchdog is None and self.interlock is None:
+            raise ValueError(f"hazard = {self.hazard} needs a watchdog or an interlock")
+        if self.hazard == 3 and (self.watchdog is None or self.interlock is None):
+            raise ValueError("hazard = 3 needs both a watchdog and an interlock")
+        return self
+
+
+class DutTable(Table):
+    """``[dut.NAME]``: one article under test, or a part of the vehicle that stands around it."""
+
+    client: ClassPath | None = Field(
+        default=None, description='the tester\'s side of the article, "module:Class"; a part without one is only wired'
+    )
+    bus: list[Name] = Field(default_factory=list[str], description="buses the article is connected to")
+    node: Text | None = Field(default=None, description="prefix of its messages in the database")
+    model: ClassPath | None = Field(default=None, description='simulated article, "module:Class"')
+    rtl: Path | None = Field(default=None, description="TOML file that describes the article's RTL")
+    serial: Text | None = Field(default=None, description="serial number of the real article")
+    as_built: Path | None = Field(default=None, description="TOML file of what the simulated article is")
+
+    @model_validator(mode="after")
+    def _one_realisation(self) -> Self:
+        given = [key for key in ("model", "rtl", "serial") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                "give one of model (simulated), rtl (simulated logic) or serial (the real article); "
+                f"found {' and '.join(given) or 'none'}"
+            )
+        if self.as_built is not None and self.serial is not None:
+            raise ValueError("as_built describes a simulated article; the real one is what it is")
+        return self
+
+    @property
+    def evidence_class(self) -> EvidenceClass:
+        """What a result taken on this article is worth."""
+        if self.serial is not None:
+            return "hardware"
+        return "sim" if self.model is not None else "rtl"
+
+
+class PlantTable(Table):
+    """``[plant]``: the vehicle and its environment."""
+
+    model: ClassPath = Field(description='plant class, "module:Class"')
+    vehicle: Path | None = Field(default=None, description="TOML file of the vehicle")
+    rate_hz: float = Field(default=1000.0, gt=0.0, description="steps per second of rig time [Hz]")
+    integrator: Literal["rk4", "ab2"] = Field(default="rk4", description="integration method")
+
+    @property
+    def period_ns(self) -> int:
+        """The step of the plant [ns]."""
+        return round(s / self.rate_hz)
+
+
+class NetTable(Table):
+    """``[net.NAME]``: pins that are connected; electrical or RF follows from the pins themselves."""
+
+    pins: list[PinName] = Field(min_length=2, description='connected pins, each "node.port"')
+    loss_db: dict[str, Annotated[float, Field(ge=0.0)]] = Field(
+        default_factory=dict, description="as-built path loss per RF pin [dB], pin names in quotes"
+    )
+    ohms: dict[str, Annotated[float, Field(ge=0.0)]] = Field(
+        default_factory=dict,
+        description="as-built series resistance of the wire per electrical pin [ohm]; of a load, its resistance",
+    )
+
+
+class PathTable(Table):
+    """``[path.NAME]``: a measured path loss, which the client adds; never the number the wiring is built from."""
+
+    from_: PinName = Field(alias="from", description="pin of the generator")
+    to: PinName = Field(description="pin at which levels are stated")
+    loss_db: float = Field(ge=0.0, description="calibrated path loss [dB]")
+    uncertainty_db: float = Field(ge=0.0, description="expanded uncertainty of the loss (k = 2) [dB]")
+    date: datetime.date = Field(description="day of the calibration, a TOML date")
+    certificate: Text | None = Field(default=None, description="number of the certificate")
+
+
+class Tables(Table):
+    """A whole rig, all layers merged."""
+
+    rig: RigTable
+    bus: dict[Name, BusTable] = Field(default_factory=dict)
+    instrument: dict[Name, InstrumentTable] = Field(default_factory=dict)
+    dut: dict[Name, DutTable] = Field(default_factory=dict)
+    plant: PlantTable | None = None
+    net: dict[Name, NetTable] = Field(default_factory=dict)
+    path: dict[Name, PathTable] = Field(default_factory=dict)
+
+
+TABLES: Mapping[str, type[Table]] = {
+    "rig": RigTable, "bus": BusTable, "instrument": InstrumentTable, "dut": DutTable,
+    "plant": PlantTable, "net": NetTable, "path": PathTable,
+}  # fmt: skip
+"""The tables of a rig file by their first key, in the order of the documentation."""
+
+NAMED_TABLES = frozenset({"bus", "instrument", "dut", "net", "path"})
+"""Tables that hold one sub-table per name."""
+
+SUB_TABLES: Mapping[str, type[Table]] = {
+    "safe": SafeStep, "watchdog": Watchdog, "interlock": Interlock, "calibration": Calibration,
+}  # fmt: skip
+"""Tables inside ``[instrument.NAME]``."""
+
+OVERLAY_KEYS: Mapping[str, frozenset[str]] = {
+    "rig": frozenset(RigTable.model_fields),
+    "bus": frozenset({"interface", "channel", "length_m"}),
+    "instrument": frozenset(InstrumentTable.model_fields),
+    "dut": frozenset({"model", "rtl", "serial", "as_built"}),
+    "plant": frozenset(PlantTable.model_fields),
+    "net": frozenset(),
+    "path": frozenset({"loss_db", "uncertainty_db", "date", "certificate"}),
+}
+"""The transport keys: what a file that extends another may fill. Names, nets and the ICD stand in the base."""
+
+PATH_KEYS: Mapping[str, frozenset[str]] = {
+    "bus": frozenset({"database"}), "dut": frozenset({"as_built", "rtl"}), "plant": frozenset({"vehicle"}),
+}  # fmt: skip
+"""Keys that hold a path, relative to the file they stand in."""
+
+ALTERNATIVES: Mapping[str, frozenset[str]] = {
+    "instrument": frozenset({"resource", "model"}), "dut": frozenset({"model", "rtl", "serial"}),
+}  # fmt: skip
+"""Keys of which one is given; a later layer that gives one takes the place of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a key was given: a file and its line, or the command line."""
+
+    file: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file the rig is made of: its name relative to the rig file's folder, where it is, its SHA-256."""
+
+    name: str
+    file: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class RigFile:
+    """A rig file that was read and checked: the merged tables and where they came from.
+
+    Opening it is another matter; nothing here has imported a driver or touched a bus.
+    """
+
+    file: Path
+    tables: Tables
+    as_built: Mapping[str, Mapping[str, object]]
+    """What each simulated article is, by its name; ``--set dut.NAME.as_built.KEY=VALUE`` included."""
+    sources: tuple[SourceFile, ...]
+    sets: tuple[str, ...] = ()
+    """The ``--set`` arguments, as given."""
+    places: Mapping[tuple[str, ...], Place] = field(default_factory=dict["tuple[str, ...]", Place])
+
+    @property
+    def rig(self) -> RigTable:
+        """Name, pace, lateness and seed."""
+        return self.tables.rig
+
+    @property
+    def bus(self) -> Mapping[str, BusTable]:
+        """The buses by name."""
+        return self.tables.bus
+
+    @property
+    def instrument(self) -> Mapping[str, InstrumentTable]:
+        """The instruments by name."""
+        return self.tables.instrument
+
+    @property
+    def dut(self) -> Mapping[str, DutTable]:
+        """The articles by name."""
+        return self.tables.dut
+
+    @property
+    def plant(self) -> PlantTable | None:
+        """The plant, if the rig has one."""
+        return self.tables.plant
+
+    @property
+    def net(self) -> Mapping[str, NetTable]:
+        """The nets by name."""
+        return self.tables.net
+
+    @property
+    def path(self) -> Mapping[str, PathTable]:
+        """The calibrated paths by name."""
+        return self.tables.path
+
+    @property
+    def development(self) -> bool:
+        """Whether something was changed from outside the files: such a run qualifies nothing."""
+        return bool(self.sets)
+
+    @property
+    def evidence_class(self) -> EvidenceClass:
+        """What a result of this rig is worth at most.
+
+        "hardware" only when every article under test and every instrument is real; otherwise "rtl" when some
+        article runs as RTL; otherwise "sim". An article under test is one with a client; parts that are only
+        wired (valves, loads) do not count.
+        """
+        articles = [dut for dut in self.dut.values() if dut.client is not None] or list(self.dut.values())
+        classes = {dut.evidence_class for dut in articles}
+        simulated = any(instrument.model is not None for instrument in self.instrument.values())
+        simulated = simulated or any(bus.interface in {"hil", "virtual"} for bus in self.bus.values())
+        if classes == {"hardware"} and not simulated:
+            return "hardware"
+        return "rtl" if "rtl" in classes else "sim"
+
+    def where(self, *keys: str) -> Place:
+        """Where a key was given, or the nearest table around it."""
+        for length in range(len(keys), 0, -1):
+            if keys[:length] in self.places:
+                return self.places[keys[:length]]
+        return Place(self.file.as_posix())
+
+    def identity(self) -> dict[str, object]:
+        """What the evidence keeps of the rig: name, pace, seed, files with their SHA-256, what was set."""
+        return {
+            "name": self.rig.name,
+            "pace": self.rig.pace,
+            "seed": self.rig.seed,
+            "evidence_class": self.evidence_class,
+            "duts": {name: dut.evidence_class for name, dut in self.dut.items()},
+            "development": self.development,
+            "sets": list(self.sets),
+            "files": {source.name: source.sha256 for source in self.sources},
+        }
