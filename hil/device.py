@@ -15,7 +15,6 @@ from hil.closed import Closed
 from hil.errors import WiringError
 from hil.io.card import IoCard, kind_of
 from hil.signal import Signal, Timeline
-from hil.units import ms
 
 if TYPE_CHECKING:
     from hil.can.facade import Bus
@@ -184,10 +183,9 @@ class Device(Closed):
         message_name = f"{self.links.node}_{declared.message}"
         unit, max_age_ns = "", None
         for bus in self.links.buses:
-            message = bus.database.message(message_name)
             unit = bus.database.signal(message_name, declared.signal).unit or ""
-            if message.cycle_time:
-                max_age_ns = _LOST_CYCLES * message.cycle_time * ms
+            cycle_ns = bus.database.cycle_ns(message_name)
+            max_age_ns = None if cycle_ns is None else _LOST_CYCLES * cycle_ns
         name = f"{self.name}.{declared.message}.{declared.signal}"
         signal: Signal[float] | Signal[str] = Signal(name, unit, self.links.timeline, max_age_ns=max_age_ns)
         self.telemetry[declared.name] = signal

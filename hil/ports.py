@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from hil.can.database import Database
     from hil.can.frame import Frame
     from hil.can.node import CanNode
+    from hil.can.protection import Receiver, Sender
+    from hil.can.protection import Receiver, Sender
     from hil.wiring import Pin, RfPin, RfValue, Wiring
 
 _OFF_OHM = 1e6  # input resistance of an article that is off [ohm]
@@ -235,31 +237,47 @@ class BusConnection:
 
     def __init__(self, article: Bearer, attachment: BusAttachment) -> None:
         self._article = article
-        self._attachment = attachment
-        self._receivers: dict[str, Callable[[Mapping[str, float | int | str]], None]] = {}
+        self._database = attachment.database
+        self._prefix = attachment.prefix
+        self._senders: dict[str, Sender] = {}
+        self._receivers: dict[str, tuple[Receiver, Callable[[Mapping[str, float | int | str]], None]]] = {}
         self.node = attachment.node
-        self.prefix = attachment.prefix
-        """Prefix of the article's own messages in the database."""
         self.node.on_frame(self._frame)
         self.node.power(False)
 
     def send(self, message: str, signals: Mapping[str, float | int | str]) -> None:
-        """Send one of the article's own messages, named without its prefix."""
-        if self._article.powered:
-            self.node.send(self._attachment.database.encode(f"{self._attachment.prefix}_{message}", signals))
+        """Send one of the article's own messages, named without its prefix; an article without power sends nothing.
+
+        Raises:
+            BusError: for an unknown message or signal, a missing one, or a value out of range.
+        """
+        if not self._article.powered:
+            return
+        sender = self._senders.get(message)
+        if sender is None:
+            sender = self._senders[message] = self._database.sender(f"{self._prefix}_{message}")
+        self.node.send(sender.frame(signals))
 
     def on(self, message: str, fn: Callable[[Mapping[str, float | int | str]], None]) -> None:
-        """Call ``fn(signals)`` for every good message of that full name while the software runs."""
-        self._attachment.database.message(message)
-        self._receivers[message] = fn
+        """Call ``fn(signals)`` for every message of that full name whose counter and CRC are right.
+
+        Nothing is received while the article's software does not run.
+
+        Raises:
+            BusError: when the database has no such message.
+        """
+        self._receivers[message] = (self._database.receiver(message), fn)
 
     def _frame(self, frame: Frame) -> None:
         if not self._article.running:
             return
-        message = self._attachment.database.find(frame)
-        receiver = None if message is None else self._receivers.get(message.name)
-        if receiver is not None:
-            receiver(self._attachment.database.decode(frame))
+        message = self._database.find(frame)
+        entry = None if message is None else self._receivers.get(message.name)
+        if entry is None:
+            return
+        receiver, fn = entry
+        if receiver.check(frame) is None:
+            fn(self._database.decode(frame))
 
 
 class PowerPin(Port[PowerInput]):

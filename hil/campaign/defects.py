@@ -117,9 +117,9 @@ def kill_table(campaign: Campaign, defects: Sequence[Defect], *, workers: int = 
     """
     with tempfile.TemporaryDirectory(prefix="hil-defects-") as scratch:
         folders = [Path(scratch) / str(index) for index in range(len(defects) + 1)]
-        sets = [[], *(defect.sets for defect in defects)]
+        sets: list[list[str]] = [[], *(defect.sets for defect in defects)]
         with ThreadPoolExecutor(workers) as pool:
-            failed = list(pool.map(lambda pair: _run(campaign, *pair), zip(folders, sets, strict=True)))
+            failed = list(pool.map(_run, [campaign] * len(sets), folders, sets))
         tests = list(dict.fromkeys(_name(test.nodeid) for test in read_run(folders[0]).tests))
     killed = {defect.name: found for defect, found in zip(defects, failed[1:], strict=True)}
     return KillTable(tests, killed, failed[0])

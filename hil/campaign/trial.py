@@ -15,6 +15,7 @@ from hil.rig.world import Rig, Sinks
 from hil.signal import Check, Condition, Monitor, Signal, Value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from hil.evidence.folder import Part
@@ -69,14 +70,14 @@ class Trial(Closed):
     _part: Part
     _recorder: SegmentRecorder
     _logs: dict[str, RawLog]
-    _monitors: list[Monitor[bool] | Monitor[float] | Monitor[str]]
+    _closing: list[Callable[[], bool]]
     _body: Outcome | None
 
     def __init__(self, desk: Desk, order: Order, part: Part) -> None:
         self.desk, self.order, self._part = desk, order, part
         self.rig = None
         self.measurements, self.checks = [], []
-        self._monitors, self._logs, self._body = [], {}, None
+        self._closing, self._logs, self._body = [], {}, None
         self._recorder = SegmentRecorder(
             part.segment(desk.folder), nodeid=order.nodeid, index=part.index, attempt=part.attempt
         )
@@ -144,7 +145,7 @@ class Trial(Closed):
         if self.rig is None:
             raise HilError(f"always({signal.name}): no rig is open; the test needs the rig fixture")
         monitor = Monitor(signal, condition, self.rig.timeline)
-        self._monitors.append(monitor)
+        self._closing.append(monitor.close)
         return monitor
 
     # -- the end ------------------------------------------------------------------------------------------
@@ -157,8 +158,8 @@ class Trial(Closed):
             reason: why, in one line.
             message: the failure's whole text.
         """
-        for monitor in self._monitors:
-            monitor.close()
+        for close in self._closing:
+            close()
         found = self._judged() if verdict is None else Outcome(verdict, reason, message)
         if verdict is not None and verdict is not Verdict.NOT_RUN:
             found.verdict = worst([verdict, self._judged().verdict] if self._has_records() else [verdict])

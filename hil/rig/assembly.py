@@ -64,24 +64,22 @@ class Assembly:
     # -- buses --------------------------------------------------------------------------------------------
 
     def _bus(self, name: str) -> None:
+        from hil.can.bus import SimBus
         from hil.can.facade import Bus
         from hil.can.wire import CanWire
 
         rig, table = self._rig, self._file.bus[name]
-        if table.interface == _SIMULATED:
-            log = _line_for(self._sinks.frame, name)
-            rng = rig.streams.stream(name, "wire")
-            wire = self._wires[name] = CanWire(rig.clock, table.channel, table.bitrate_bps, rng, log=log)
-            self._closing.callback(wire.close)
-            rig.faults.register(name, wire)
-        bus = Bus.open(
-            name,
-            interface=table.interface,
-            channel=table.channel,
-            bitrate_bps=table.bitrate_bps,
-            database=self._blueprint.databases[name],
-            clock=rig.clock,
-        )
+        if table.interface != _SIMULATED:
+            raise ConfigError(
+                f"{self._file.where('bus', name, 'interface')}: bus.{name}.interface = {table.interface!r}: this "
+                f'release opens simulated buses only; use interface = "{_SIMULATED}"'
+            )
+        rng = rig.streams.stream(name, "wire")
+        log = _line_for(self._sinks.frame, name)
+        wire = self._wires[name] = CanWire(rig.clock, table.channel, table.bitrate_bps, rng, log=log)
+        self._closing.callback(wire.close)
+        rig.faults.register(name, wire)
+        bus = Bus(name, rig.clock, SimBus(table.channel), self._blueprint.databases[name])
         self._closing.callback(bus.close)
         rig.buses[name] = bus
 

@@ -6,7 +6,7 @@ Opening a world from a blueprint builds objects and touches no file, so that a f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
@@ -100,4 +100,4 @@ def _of_kind(file: RigFile, kind: type[Kind], *keys: str) -> type[Kind]:
     found = resolve(file, *keys)
     if not issubclass(found, kind):
         raise ConfigError(f"{file.where(*keys)}: {'.'.join(keys)} = {found.__name__} is no {kind.__name__}")
-    return cast("type[Kind]", found)
+    return found

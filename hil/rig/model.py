@@ -186,7 +186,8 @@ class InstrumentTable(Table):
     interlock: Interlock | None = Field(default=None, description="pin that must read back before energising")
     limits: UnitSuffixed = Field(
         default_factory=dict,
-        description="largest and smallest setting allowed: voltage_max_v, voltage_min_v, out1_voltage_max_v (of one output)",
+        description="largest and smallest setting allowed: voltage_max_v, voltage_min_v; out1_voltage_max_v is of "
+        "one output",
     )
     serial: Text | None = Field(default=None, description="serial number that must answer")
     calibration: Calibration | None = Field(default=None, description="certificate, due date and uncertainty")

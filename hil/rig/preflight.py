@@ -1,10 +1,11 @@
-"""What opening a rig would trip over: classes, ports, bus ports, as-built data. ``hil rig check`` runs this."""
+"""What opening a rig would trip over: databases, classes, ports, as-built data. ``hil rig check`` runs this."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from hil.article import Article
+from hil.can.database import Database
 from hil.device import Device
 from hil.errors import ConfigError, InstrumentError
 from hil.io.card import IoCard, kind_of
@@ -13,7 +14,8 @@ from hil.rig.checks import resolve
 from hil.toml_lines import check, did_you_mean, dotted, load_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from hil.rig.model import RigFile
 
@@ -24,30 +26,41 @@ def check_rig(rigfile: RigFile) -> list[str]:
     This imports every driver, model and client, and opens nothing.
     """
     problems: list[str] = []
+    databases: dict[Path, Database] = {}
+    for name in rigfile.bus:
+        problems += _told(_bus(rigfile, name, databases))
     for name in rigfile.instrument:
-        problems += _told(_instrument, rigfile, name)
+        problems += _told(_driver(rigfile, name))
+        problems += _told(_twin(rigfile, name))
     for name in rigfile.dut:
-        problems += _told(_client, rigfile, name)
-        problems += _told(_article, rigfile, name)
+        problems += _told(_client(rigfile, name))
+        problems += _told(_node(rigfile, name, databases))
+        problems += _told(_article(rigfile, name))
     if rigfile.plant is not None:
-        problems += _told(_plant, rigfile, "plant")
+        problems += _told(_plant(rigfile))
     return problems
 
 
-def _told(find: Callable[[RigFile, str], Iterator[str]], rigfile: RigFile, name: str) -> list[str]:
-    """What a check finds, and what it raises."""
+def _told(findings: Iterator[str]) -> list[str]:
+    """What a check finds, and what it stops with."""
     problems: list[str] = []
     try:
-        problems.extend(find(rigfile, name))
+        problems.extend(findings)
     except ConfigError as problem:
         problems.append(str(problem))
     return problems
 
 
-def _instrument(rigfile: RigFile, name: str) -> Iterator[str]:
+def _bus(rigfile: RigFile, name: str, databases: dict[Path, Database]) -> Iterator[str]:
+    path = rigfile.bus[name].database
+    if path is None:
+        yield f"{rigfile.where('bus', name)}: bus.{name} has no database; give the DBC file its messages stand in"
+    elif path not in databases:
+        databases[path] = Database.load(path)
+
+
+def _driver(rigfile: RigFile, name: str) -> Iterator[str]:
     driver = resolve(rigfile, "instrument", name, "driver")
-    if rigfile.instrument[name].model is not None:
-        resolve(rigfile, "instrument", name, "model")
     if not issubclass(driver, IoCard):
         return
     for place, port in _pins(rigfile, name):
@@ -55,6 +68,25 @@ def _instrument(rigfile: RigFile, name: str) -> Iterator[str]:
             kind_of(port)
         except InstrumentError as problem:
             yield f"{place}: {problem}"
+
+
+def _twin(rigfile: RigFile, name: str) -> Iterator[str]:
+    if rigfile.instrument[name].model is not None:
+        resolve(rigfile, "instrument", name, "model")
+    yield from ()
+
+
+def _node(rigfile: RigFile, name: str, databases: Mapping[Path, Database]) -> Iterator[str]:
+    """The prefix of an article's messages is one that its databases know."""
+    dut = rigfile.dut[name]
+    paths = [rigfile.bus[bus].database for bus in dut.bus]
+    messages = [message for path in paths if path in databases for message in databases[path].names]
+    if messages and not any(message.startswith(f"{dut.node}_") for message in messages):
+        known = {message.rpartition("_")[0] for message in messages}
+        yield (
+            f"{rigfile.where('dut', name, 'node')}: dut.{name}.node = {dut.node!r}: no message of its buses begins with "
+            f"{dut.node}_{did_you_mean(str(dut.node), known)}"
+        )
 
 
 def _client(rigfile: RigFile, name: str) -> Iterator[str]:
@@ -87,8 +119,8 @@ def _article(rigfile: RigFile, name: str) -> Iterator[str]:
         check(model.AS_BUILT, rigfile.as_built[name], dut.as_built.as_posix(), load_toml(dut.as_built)[1])
 
 
-def _plant(rigfile: RigFile, name: str) -> Iterator[str]:
-    resolve(rigfile, name, "model")
+def _plant(rigfile: RigFile) -> Iterator[str]:
+    resolve(rigfile, "plant", "model")
     yield from ()
 
 

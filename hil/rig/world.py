@@ -21,7 +21,7 @@ from hil.signal import Check, Timeline
 from hil.wiring import Wiring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from hil.article import Article
     from hil.can.facade import Bus
@@ -168,7 +168,7 @@ class Rig:
         if problems:
             raise HilError("the rig was not left as it was found: " + "; ".join(problems))
 
-    def _named(self, what: str, name: str, parts: dict[str, Kind]) -> Kind:
+    def _named(self, what: str, name: str, parts: Mapping[str, Kind]) -> Kind:
         if name not in parts:
             raise HilError(f"{self.file.file.name} has no {what} {name}; {nearest(name, list(parts))}")
         return parts[name]

@@ -1,0 +1,200 @@
+"""The pytest plugin: verdicts, exit codes, evidence, workers; inert without a rig."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from suite import Ran, Suite
+
+EVERY_VERDICT = '''
+import numpy as np
+import pytest
+
+
+@pytest.mark.requirement("BOX-R-01")
+def test_good(rig, measure):
+    """The supply is within its range."""
+    measure("box.volts", 28.0, "V")
+
+def test_beyond(rig, measure):
+    measure("box.volts", np.float64(50.0), "V")
+
+def test_in_the_guard_band(rig, measure):
+    measure("box.volts", 35.95, "V")
+
+def test_out_of_family(rig, measure):
+    measure("box.volts", 25.0, "V")
+
+def test_measures_nothing(rig):
+    pass
+
+def test_assertion(rig, measure):
+    measure("box.volts", 28.0, "V")
+    assert rig is None
+
+def test_broken(rig):
+    raise KeyError("x")
+
+def test_skipped(rig):
+    pytest.skip("no chamber")
+
+@pytest.mark.measures("box.volts")
+def test_never_taken(rig):
+    pass
+
+def test_not_a_number(rig, measure):
+    measure("box.volts", float("nan"), "V")
+
+def test_wrong_unit(rig, measure):
+    measure("box.volts", 28000.0, "mV")
+
+def test_unknown_name(rig, measure):
+    measure("box.vlots", 28.0, "V")
+
+def test_numpy_property(rig, measure, record_property):
+    record_property("level", np.float64(3.5))
+    measure("box.volts", 50.0, "V")
+
+def test_undo_fails(rig, measure):
+    measure("box.volts", 28.0, "V")
+    rig.undo("nothing", lambda: (_ for _ in ()).throw(OSError("relay stuck")))
+
+def test_sleeps(rig):
+    import time
+    time.sleep(0.1)
+'''
+VERDICTS = {
+    "test_good": "PASS",
+    "test_beyond": "FAIL",
+    "test_in_the_guard_band": "INCONCLUSIVE",
+    "test_out_of_family": "OUT_OF_FAMILY",
+    "test_measures_nothing": "INCONCLUSIVE",
+    "test_assertion": "FAIL",
+    "test_broken": "ERROR",
+    "test_skipped": "NOT_RUN",
+    "test_never_taken": "FAIL",
+    "test_not_a_number": "FAIL",
+    "test_wrong_unit": "ERROR",
+    "test_unknown_name": "ERROR",
+    "test_numpy_property": "FAIL",
+    "test_undo_fails": "ERROR",
+    "test_sleeps": "ERROR",
+}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    return Suite(tmp_path_factory.mktemp("suite"), EVERY_VERDICT).run()
+
+
+@pytest.fixture(scope="module")
+def ran_by_workers(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    return Suite(tmp_path_factory.mktemp("suite"), EVERY_VERDICT).run("-n", "2", PYTHONHASHSEED="3")
+
+
+@pytest.mark.parametrize(("test", "verdict"), VERDICTS.items())
+def test_every_ending_of_a_test_has_its_verdict(ran: Ran, test: str, verdict: str) -> None:
+    assert ran.verdict(test) == verdict
+
+
+def test_only_pass_is_passed(ran: Ran) -> None:
+    assert "8 failed, 2 passed, 1 skipped, 5 errors" in ran.text  # the body of test_undo_fails passes, its undo errs
+
+
+def test_the_exit_code_is_the_worst_verdict(ran: Ran) -> None:
+    assert ran.code == 13
+
+
+def test_the_terminal_shows_measurements_with_limits_and_margin(ran: Ran) -> None:
+    line = next(line for line in ran.text.splitlines() if line.startswith("test_beyond"))
+    assert line.split() == ["test_beyond", "FAIL", "box.volts", "50", "V", "24", "..", "36", "-14", "FAIL"]
+
+
+def test_a_test_that_measures_nothing_says_so(ran: Ran) -> None:
+    assert "INCONCLUSIVE: no check record: nothing was measured, expected or watched" in ran.text
+
+
+def test_a_wrong_unit_is_told_with_the_conversion(ran: Ran) -> None:
+    assert "box.volts was measured in 'mV'" in ran.text
+    assert "1 mV = 1e-3 V: convert the value" in ran.text
+
+
+def test_an_unknown_name_is_told_with_the_nearest(ran: Ran) -> None:
+    assert "box.vlots has no limit in box.toml; did you mean box.volts?" in ran.text
+
+
+def test_an_undo_that_fails_is_an_error_of_the_rig(ran: Ran) -> None:
+    assert "the rig was not left as it was found: undo of nothing: relay stuck" in ran.text
+
+
+def test_two_workers_write_the_same_bytes(ran: Ran, ran_by_workers: Ran) -> None:
+    assert ran_by_workers.code == ran.code
+    assert (ran_by_workers.folder / "events.jsonl").read_bytes() == (ran.folder / "events.jsonl").read_bytes()
+
+
+def test_a_numpy_scalar_as_a_property_survives_a_worker(ran_by_workers: Ran) -> None:
+    assert ran_by_workers.verdict("test_numpy_property") == "FAIL"
+    assert f"{len(VERDICTS)} of {len(VERDICTS)} planned tests judged" in ran_by_workers.text
+
+
+def suite(tmp_path: Path, *lines: str) -> Suite:
+    return Suite(tmp_path, "import os, pytest\n" + "\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        (["def test_a(rig, measure): measure('box.volts', 28.0, 'V')"], 0),
+        (["def test_a(rig, measure): measure('box.volts', 50.0, 'V')"], 1),
+        (["def test_a(rig): pass"], 10),
+        (["def test_a(rig, measure): measure('box.volts', 25.0, 'V')"], 11),
+        (["def test_a(rig): raise RuntimeError('no answer')"], 13),
+        (["def test_a(rig): pytest.skip('later')"], 5),
+        ([], 5),
+    ],
+)
+def test_exit_codes(tmp_path: Path, lines: list[str], code: int) -> None:
+    assert suite(tmp_path, *lines).run().code == code
+
+
+def test_a_run_that_dies_has_no_manifest_and_keeps_what_it_recorded(tmp_path: Path) -> None:
+    good = "def test_a(rig, measure): measure('box.volts', 28.0, 'V')"
+    ran = suite(tmp_path, good, "def test_b(rig): os._exit(9)").run()
+    assert ran.code == 9
+    assert not (ran.folder / "manifest.json").exists()
+    assert '"verdict":"PASS"' in (ran.folder / "parts" / "0000.jsonl").read_text()
+
+
+def test_a_run_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
+    made = suite(tmp_path, "def test_a(rig, measure): measure('box.volts', 28.0, 'V')")
+    assert made.run().code == 0
+    again = made.run()
+    assert again.code == 4
+    assert "holds something already; evidence is never overwritten" in again.text
+
+
+def test_a_misspelt_key_of_the_rig_file_ends_the_run_before_it_begins(tmp_path: Path) -> None:
+    made = Suite(tmp_path, "def test_a(rig): pass\n", rig='[rig]\nname = "x"\npase = "virtual"\n')
+    ran = made.run()
+    assert ran.code == 4
+    assert "rig.toml:3: rig.pase is not known; did you mean pace?" in ran.text
+
+
+def test_a_development_run_says_so_loudly(tmp_path: Path) -> None:
+    ran = suite(tmp_path, "def test_a(rig, measure): measure('box.volts', 28.0, 'V')").run("--set", "rig.seed=7")
+    assert "DEVELOPMENT RUN, qualifies nothing: rig.seed=7" in ran.text
+
+
+def test_without_a_rig_a_test_that_needs_one_is_not_run_and_names_the_remedy(tmp_path: Path) -> None:
+    ran = suite(tmp_path, "def test_a(rig): pass").run("-rs", rig=False)
+    assert ran.code == 5
+    assert "NOT_RUN: no rig is open; run with --rig FILE" in ran.text
+    assert not ran.folder.exists()
+
+
+def test_without_a_rig_other_tests_are_plain_pytest(tmp_path: Path) -> None:
+    ran = suite(tmp_path, "def test_a(): pass", "def test_b(rig): pass").run(rig=False)
+    assert ran.code == 0
+    assert "1 passed, 1 skipped" in ran.text
