@@ -464,9 +464,15 @@ def _margin(limit: Limit, value: float) -> float | None:
 
 def _beyond(limit: Limit, value: float) -> str:
     if limit.low is not None and value < limit.low:
-        return f"{value:.9g} {limit.unit} is {limit.low - value:.6g} {limit.unit} below the limit {limit.low:g}"
+        low, by = limit.low, limit.low - value
+        return f"{_say(value, limit, 9)} is {_say(by, limit)} below the limit {_say(low, limit)}"
     high = cast("float", limit.high)
-    return f"{value:.9g} {limit.unit} is {value - high:.6g} {limit.unit} above the limit {high:g}"
+    return f"{_say(value, limit, 9)} is {_say(value - high, limit)} above the limit {_say(high, limit)}"
+
+
+def _say(value: float, limit: Limit, digits: int = 6) -> str:
+    """A number with its unit; a bare ratio or count stands alone."""
+    return f"{value:.{digits}g}" if limit.unit == "1" else f"{value:.{digits}g} {limit.unit}"
 
 
 def _doubts(limit: Limit, margin: float | None, guard: float, spread: float) -> list[str]:
@@ -474,12 +480,10 @@ def _doubts(limit: Limit, margin: float | None, guard: float, spread: float) -> 
     if limit.unit in _TIME_UNITS:
         for bound in (limit.low, limit.high):
             if bound and spread > abs(bound) / 10.0:
-                doubts.append(
-                    f"uncertainty {spread:g} {limit.unit} is above a tenth of the limit {bound:g} {limit.unit}"
-                )
+                doubts.append(f"uncertainty {_say(spread, limit)} is above a tenth of the limit {_say(bound, limit)}")
                 break
     if margin is not None and margin < guard:
-        doubts.append(f"margin {margin:.6g} {limit.unit} is within the guard band {guard:g} {limit.unit}")
+        doubts.append(f"margin {_say(margin, limit)} is within the guard band {_say(guard, limit)}")
     return doubts
 
 
@@ -488,7 +492,7 @@ def _family(limit: Limit, value: float) -> str:
     if (low is None or value >= low) and (high is None or value <= high):
         return ""
     band = f"{'' if low is None else f'{low:g}'}..{'' if high is None else f'{high:g}'}"
-    return f"{value:.9g} {limit.unit} is outside the family {band} {limit.unit}"
+    return f"{_say(value, limit, 9)} is outside the family {band}"
 
 
 def _judge_equals(limit: Limit, value: float | str, doubt: str) -> Judgement:

@@ -238,9 +238,10 @@ class BusConnection:
     def __init__(self, article: Bearer, attachment: BusAttachment) -> None:
         self._article = article
         self._database = attachment.database
-        self._prefix = attachment.prefix
+        self.prefix = attachment.prefix
+        """Prefix of the article's own messages in the database."""
         self._senders: dict[str, Sender] = {}
-        self._receivers: dict[str, tuple[Receiver, Callable[[Mapping[str, float | int | str]], None]]] = {}
+        self._receivers: dict[str, tuple[Receiver | None, Callable[[Mapping[str, float | int | str]], None]]] = {}
         self.node = attachment.node
         self.node.on_frame(self._frame)
         self.node.power(False)
@@ -255,18 +256,25 @@ class BusConnection:
             return
         sender = self._senders.get(message)
         if sender is None:
-            sender = self._senders[message] = self._database.sender(f"{self._prefix}_{message}")
+            sender = self._senders[message] = self._database.sender(f"{self.prefix}_{message}")
         self.node.send(sender.frame(signals))
 
-    def on(self, message: str, fn: Callable[[Mapping[str, float | int | str]], None]) -> None:
+    def on(
+        self, message: str, fn: Callable[[Mapping[str, float | int | str]], None], *, checked: bool = True
+    ) -> None:
         """Call ``fn(signals)`` for every message of that full name whose counter and CRC are right.
 
         Nothing is received while the article's software does not run.
 
+        Args:
+            message: full name of the message.
+            fn: takes its signals.
+            checked: False for an article whose software looks at neither counter nor CRC.
+
         Raises:
             BusError: when the database has no such message.
         """
-        self._receivers[message] = (self._database.receiver(message), fn)
+        self._receivers[message] = (self._database.receiver(message) if checked else None, fn)
 
     def _frame(self, frame: Frame) -> None:
         if not self._article.running:
@@ -276,7 +284,7 @@ class BusConnection:
         if entry is None:
             return
         receiver, fn = entry
-        if receiver.check(frame) is None:
+        if receiver is None or receiver.check(frame) is None:
             fn(self._database.decode(frame))
 
 

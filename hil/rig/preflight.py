@@ -79,13 +79,13 @@ def _twin(rigfile: RigFile, name: str) -> Iterator[str]:
 def _node(rigfile: RigFile, name: str, databases: Mapping[Path, Database]) -> Iterator[str]:
     """The prefix of an article's messages is one that its databases know."""
     dut = rigfile.dut[name]
-    paths = [rigfile.bus[bus].database for bus in dut.bus]
-    messages = [message for path in paths if path in databases for message in databases[path].names]
+    found = [databases.get(path) for bus in dut.bus if (path := rigfile.bus[bus].database) is not None]
+    messages = [message for database in found if database is not None for message in database.names]
     if messages and not any(message.startswith(f"{dut.node}_") for message in messages):
         known = {message.rpartition("_")[0] for message in messages}
         yield (
-            f"{rigfile.where('dut', name, 'node')}: dut.{name}.node = {dut.node!r}: no message of its buses begins with "
-            f"{dut.node}_{did_you_mean(str(dut.node), known)}"
+            f"{rigfile.where('dut', name, 'node')}: dut.{name}.node = {dut.node!r}: no message of its buses "
+            f"begins with {dut.node}_{did_you_mean(str(dut.node), known)}"
         )
 
 

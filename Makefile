@@ -1,0 +1,44 @@
+# Every target sets up what it needs; `make setup` alone prepares .venv. The second run is quick: the set-up is
+# done again only when pyproject.toml or the interpreter has changed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+RIG ?= rigs/sim.toml
+WORKERS ?= 2
+
+.PHONY: help setup qualify test lint format bench clean
+
+help:
+	@echo "make qualify   run the qualification tests of the reference launcher on the simulated rig, write the report"
+	@echo "make test      run the harness's own tests and all doctests"
+	@echo "make lint      ruff, pyright and the import contracts"
+	@echo "make format    let ruff format and fix what it can"
+	@echo "make bench     run the benchmarks"
+	@echo "make setup     prepare .venv only (every target does that first)"
+	@echo "make clean     remove .venv and all caches"
+	@echo "variables: RIG=$(RIG) WORKERS=$(WORKERS) PYTHON=$(PYTHON)"
+
+setup:
+	@PYTHON="$(PYTHON)" .ci/setup
+
+qualify: setup
+	@$(BIN)/hil qualify tests/launcher --rig $(RIG)
+
+test: setup
+	@$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,421 @@
+"""The simulated bus as python-can sees it: ``can.Bus(interface="hil", channel="bus_a")``.
+
+Nothing here measures wall time. Waits, timeouts, periodic sends and time stamps are on the rig clock;
+``can.Notifier`` is refused, because it waits in a thread of its own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import can
+from can.broadcastmanager import (
+    LimitedDurationCyclicSendTaskABC,
+    ModifiableCyclicTaskABC,
+    RestartableCyclicTaskABC,
+)
+
+from hil.can.frame import Frame
+from hil.can.link import BusStats
+from hil.can.node import NodeState
+from hil.can.wire import TX_DEPTH, find_wire, open_channels
+from hil.clock import Phase
+from hil.errors import BusError
+from hil.units import s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from can.typechecking import AutoDetectedConfig, CanFilters
+
+    from hil.can.node import CanNode
+    from hil.can.wire import CanWire
+    from hil.clock import Clock, Event
+
+RX_DEPTH = 16_384
+"""Frames that wait unread at most unless told otherwise; beyond that the oldest are lost and reading says so."""
+
+_STATES = {
+    NodeState.ERROR_ACTIVE: can.BusState.ACTIVE,
+    NodeState.ERROR_PASSIVE: can.BusState.PASSIVE,
+}
+
+
+class SimBus(can.BusABC):
+    """A python-can bus on a :class:`hil.can.wire.CanWire`.
+
+    Args:
+        channel: the name of an open wire.
+        can_filters: as in python-can; applied when a frame arrives.
+        receive_own_messages: whether sent frames are received too, at their end of frame, with ``is_rx`` False.
+        node: its name on the wire; ``python_can_1`` and so on when not given.
+        tx_depth: frames it queues to send.
+        rx_depth: frames that wait unread at most.
+        **kwargs: options of other interfaces are accepted; ``bitrate`` must be the wire's, ``fd`` must be off.
+
+    Raises:
+        can.CanInitializationError: when no wire of that name is open, the bit rates differ, or CAN FD is asked for.
+    """
+
+    def __init__(
+        self,
+        channel: str,
+        can_filters: CanFilters | None = None,
+        *,
+        receive_own_messages: bool = False,
+        node: str | None = None,
+        tx_depth: int = TX_DEPTH,
+        rx_depth: int = RX_DEPTH,
+        **kwargs: object,
+    ) -> None:
+        wire = _wire(channel, kwargs)
+        self._clock = wire.clock
+        self._inbox = _Inbox(rx_depth)
+        self.channel_info = f"hil bus {channel}, {wire.bitrate_bps} bit/s"
+        self.wire = wire
+        try:
+            self.node = wire.attach(node or _free_name(wire), tx_depth=tx_depth)
+        except BusError as refused:
+            raise can.CanInitializationError(str(refused)) from refused
+        self.node.on_frame(self._inbox.put)
+        if receive_own_messages:
+            self.node.on_sent(self._inbox.put)
+        super().__init__(channel, can_filters)
+
+    # -- receiving ----------------------------------------------------------------------------------------
+
+    def recv(self, timeout: float | None = None) -> can.Message | None:
+        """The next frame that passes the filters, as a new message; its time stamp is rig time in seconds.
+
+        Args:
+            timeout: rig time to wait [s]; 0 lets what is due happen and does not wait, None waits as long as it takes.
+
+        Raises:
+            can.CanOperationError: when the bus is shut down, or frames were lost because nobody read them.
+            ClockError: in an event callback, or in a thread the rig clock does not manage.
+            DeadlockError: without a timeout, when nothing can ever arrive.
+        """
+        frame = self.recv_frame(None if timeout is None else round(timeout * 1e9))
+        if frame is None:
+            return None
+        return can.Message(
+            frame.at_ns / 1e9,
+            frame.arbitration_id,
+            frame.extended,
+            frame.remote,
+            False,
+            self.wire.name,
+            frame.requested if frame.remote else None,
+            frame.data,
+            False,
+            frame.sender != self.node.name,
+        )
+
+    def recv_frame(self, timeout_ns: int | None = None) -> Frame | None:
+        """As :meth:`recv`, with the time in whole nanoseconds: start and end of the frame are ``int`` ns.
+
+        Raises:
+            can.CanOperationError: when the bus is shut down, or frames were lost because nobody read them.
+            ClockError: in an event callback, or in a thread the rig clock does not manage.
+            DeadlockError: without a timeout, when nothing can ever arrive.
+        """
+        if self._is_shutdown:
+            raise can.CanOperationError(f"recv on {self.channel_info}: it has been shut down")
+        inbox = self._inbox
+        if not inbox.frames:
+            until_ns = None if timeout_ns is None else self._clock.now + max(0, timeout_ns)
+            if not self._clock.wait(until_ns, inbox.filled, "a CAN frame"):
+                return None
+        if inbox.lost:
+            lost, inbox.lost = inbox.lost, 0
+            raise can.CanOperationError(
+                f"recv on {self.channel_info}: {lost} frames were lost because {inbox.depth} waited unread; "
+                "read faster, set filters, or open the bus with a larger rx_depth"
+            )
+        return inbox.frames.popleft()
+
+    def __iter__(self) -> Iterator[can.Message]:
+        """Messages as they arrive; ends in a DeadlockError when none can arrive any more."""
+        while True:
+            message = self.recv(None)
+            if message is not None:
+                yield message
+
+    def listen(self, fn: Callable[[Frame], object]) -> Callable[[], None]:
+        """Call ``fn`` with every frame of another node at its end of frame, filters or not; returns what ends it."""
+        return self.node.on_frame(fn)
+
+    def _apply_filters(self, filters: CanFilters | None) -> None:
+        if filters is None:
+            self._inbox.filters = None
+            return
+        self._inbox.filters = [
+            (entry["can_id"], entry["can_mask"], bool(entry["extended"]) if "extended" in entry else None)
+            for entry in filters
+        ]
+
+    # -- sending ------------------------------------------------------------------------------------------
+
+    def send(self, msg: can.Message, timeout: float | None = None) -> None:
+        """Queue a copy of a message; it is on the wire when it wins arbitration.
+
+        Args:
+            msg: a classic CAN message.
+            timeout: rig time to wait [s] while the transmit queue is full; without it a full queue is an error at once.
+
+        Raises:
+            can.CanOperationError: when the bus is shut down or bus-off, the queue is full, or classic CAN does not
+                have such a message.
+            ClockError: in a thread the rig clock does not manage.
+        """
+        if msg.is_fd or msg.is_error_frame:
+            kind = (
+                "CAN FD is not supported" if msg.is_fd else "an error frame cannot be sent; inject the fault 'corrupt'"
+            )
+            raise can.CanOperationError(f"send of {msg.arbitration_id:#x} on {self.channel_info}: {kind}")
+        if msg.is_remote_frame:
+            frame = Frame(msg.arbitration_id, bytes(msg.data), msg.is_extended_id, True, msg.dlc)
+        else:
+            frame = Frame(msg.arbitration_id, bytes(msg.data), msg.is_extended_id)
+            if msg.dlc != len(frame.data):
+                raise can.CanOperationError(
+                    f"send of {msg.arbitration_id:#x} on {self.channel_info}: dlc is {msg.dlc} and data has "
+                    f"{len(frame.data)} bytes; they must agree"
+                )
+        self.send_frame(frame, None if timeout is None else round(timeout * 1e9))
+
+    def send_frame(self, frame: Frame, timeout_ns: int | None = None) -> None:
+        """As :meth:`send`, for a frame.
+
+        Raises:
+            can.CanOperationError: as :meth:`send`.
+            ClockError: in a thread the rig clock does not manage.
+        """
+        if self._is_shutdown:
+            raise can.CanOperationError(f"send on {self.channel_info}: it has been shut down")
+        node = self.node
+        if timeout_ns and timeout_ns > 0 and len(node.queue) >= node.tx_depth:
+            self._clock.wait(
+                self._clock.now + timeout_ns, lambda: len(node.queue) < node.tx_depth, "a free transmit slot"
+            )
+        try:
+            taken = node.send(frame)
+        except BusError as wrong:
+            raise can.CanOperationError(f"send on {self.channel_info}: {wrong}") from wrong
+        if not taken:
+            why = (
+                f"the transmit queue is full ({node.tx_depth} frames); let rig time pass, send with a timeout, "
+                "or open the bus with a larger tx_depth"
+                if node.state in _STATES
+                else f"node {node.name} is {node.state.value} (TEC {node.tec}, REC {node.rec})"
+            )
+            raise can.CanOperationError(f"send of {frame.arbitration_id:#x} on {self.channel_info}: {why}")
+
+    def flush_tx_buffer(self) -> None:
+        """Discard the frames that are queued and not on the wire yet."""
+        self.node.flush()
+
+    def _send_periodic_internal(
+        self,
+        msgs: Sequence[can.Message] | can.Message,
+        period: float,
+        duration: float | None = None,
+        autostart: bool = True,
+        modifier_callback: Callable[[can.Message], None] | None = None,
+    ) -> ClockCyclicTask:
+        task = ClockCyclicTask(self._clock, self.node, msgs, period, duration=duration, modifier=modifier_callback)
+        if autostart:
+            task.start()
+        return task
+
+    # -- the rest of the contract -------------------------------------------------------------------------
+
+    @property
+    def state(self) -> can.BusState:
+        """Error-active is ACTIVE, error-passive is PASSIVE, anything else is ERROR; counters are in ``node``."""
+        return _STATES.get(self.node.state, can.BusState.ERROR)
+
+    @state.setter
+    def state(self, new_state: can.BusState) -> None:
+        raise NotImplementedError(
+            f"{self.channel_info}: state {new_state} cannot be set; it follows from the error counters"
+        )
+
+    @property
+    def raw(self) -> SimBus:
+        """The python-can bus: itself."""
+        return self
+
+    @property
+    def stats(self) -> BusStats:
+        """Counters of this controller and of the wire; load and error frames are the wire's."""
+        node, wire = self.node, self.wire.stats
+        return BusStats(
+            sent=node.sent,
+            received=node.received,
+            refused=node.refused,
+            error_frames=wire.error_frames,
+            load=wire.load,
+            tec=node.tec,
+            rec=node.rec,
+            state=node.state.value,
+        )
+
+    def fileno(self) -> int:
+        """There is none: a simulated bus is no file.
+
+        Raises:
+            can.CanOperationError: when a ``can.Notifier`` asks; the Notifier is refused before its thread starts.
+            NotImplementedError: when anybody else asks, as python-can prescribes.
+        """
+        notifiers = can.Notifier.find_instances(self)
+        for notifier in notifiers:
+            notifier.stop()
+        if notifiers:
+            raise can.CanOperationError(
+                f"can.Notifier on {self.channel_info}: refused, it waits in a thread of its own and in wall time; "
+                "on a simulated bus use bus.recv(...) or bus.listen(fn), which calls fn on the rig clock"
+            )
+        raise NotImplementedError(f"{self.channel_info} is simulated and has no file descriptor")
+
+    def shutdown(self) -> None:
+        """Stop periodic sends and leave the wire once what is queued has been sent; harmless when done before."""
+        if not self._is_shutdown:
+            super().shutdown()
+            self.node.detach()
+
+    @staticmethod
+    def _detect_available_configs() -> Sequence[AutoDetectedConfig]:
+        return [{"interface": "hil", "channel": channel} for channel in open_channels()]
+
+
+class ClockCyclicTask(LimitedDurationCyclicSendTaskABC, ModifiableCyclicTaskABC, RestartableCyclicTaskABC):
+    """A periodic send on the rig clock; what ``SimBus.send_periodic`` returns.
+
+    A full queue or bus-off does not stop it, as the kernel's broadcast manager does not stop on one;
+    the frames that were not taken are counted in ``node.refused``.
+
+    Args:
+        clock: the rig clock.
+        node: the controller that sends.
+        messages: sent in turn, one per period; copied.
+        period: [s].
+        duration: how long to go on [s]; None for ever.
+        modifier: called with each message before it is sent, to change its data.
+
+    Raises:
+        ValueError: for a period that is not positive, or messages of different identifiers.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        node: CanNode,
+        messages: Sequence[can.Message] | can.Message,
+        period: float,
+        *,
+        duration: float | None = None,
+        modifier: Callable[[can.Message], None] | None = None,
+    ) -> None:
+        super().__init__(_copies(messages), period, duration)
+        if self.period_ns <= 0:
+            raise ValueError(f"send_periodic: the period is {period} s; it must be at least 1 ns")
+        self._clock = clock
+        self._node = node
+        self._modifier = modifier
+        self._index = 0
+        self._end_ns: int | None = None
+        self._event: Event | None = None
+
+    def start(self) -> None:
+        """Send the first message now and go on from there; harmless while it runs."""
+        if self._event is not None:
+            return
+        self._index = 0
+        self._end_ns = None if self.duration is None else self._clock.now + round(self.duration * s)
+        self._event = self._clock.every(self.period_ns, self._tick, Phase.DEVICE)
+
+    def stop(self) -> None:
+        """Send nothing more; harmless when stopped."""
+        if self._event is not None:
+            self._event.cancel()
+            self._event = None
+
+    def modify_data(self, messages: Sequence[can.Message] | can.Message) -> None:
+        """Send other data from the next period on, at the same times.
+
+        Raises:
+            ValueError: for another identifier or another number of messages.
+        """
+        super().modify_data(_copies(messages))
+
+    def _tick(self) -> None:
+        if self._end_ns is not None and self._clock.now >= self._end_ns:
+            self.stop()
+            return
+        message = self.messages[self._index]
+        self._index = (self._index + 1) % len(self.messages)
+        if self._modifier is not None:
+            self._modifier(message)
+        requested = message.dlc if message.is_remote_frame else 0
+        self._node.send(
+            Frame(
+                message.arbitration_id, bytes(message.data), message.is_extended_id, message.is_remote_frame, requested
+            )
+        )
+
+
+class _Inbox:
+    """Frames that have arrived and passed the filters; it knows nothing of its bus, so that the bus can be freed."""
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+        self.frames: deque[Frame] = deque(maxlen=depth)
+        self.filters: list[tuple[int, int, bool | None]] | None = None
+        self.lost = 0
+
+    def put(self, frame: Frame) -> None:
+        if self.filters is not None and not self._passes(frame, self.filters):
+            return
+        if len(self.frames) == self.depth:
+            self.lost += 1
+        self.frames.append(frame)
+
+    def filled(self) -> bool:
+        return bool(self.frames)
+
+    @staticmethod
+    def _passes(frame: Frame, filters: list[tuple[int, int, bool | None]]) -> bool:
+        for can_id, mask, extended in filters:
+            if (extended is None or extended == frame.extended) and not (can_id ^ frame.arbitration_id) & mask:
+                return True
+        return False
+
+
+def _copies(messages: Sequence[can.Message] | can.Message) -> list[can.Message]:
+    given = [messages] if isinstance(messages, can.Message) else messages
+    return [message.__deepcopy__(None) for message in given]
+
+
+def _wire(channel: str, options: dict[str, object]) -> CanWire:
+    wire = find_wire(channel)
+    if wire is None:
+        known = ", ".join(open_channels()) or "none"
+        raise can.CanInitializationError(
+            f"no simulated CAN bus {channel!r} is open (open: {known}); "
+            "open the rig first, or make a hil.can.wire.CanWire"
+        )
+    bitrate = options.get("bitrate")
+    if bitrate is not None and bitrate != wire.bitrate_bps:
+        raise can.CanInitializationError(f"bus {channel} runs at {wire.bitrate_bps} bit/s, not at bitrate={bitrate}")
+    if options.get("fd"):
+        raise can.CanInitializationError(f"bus {channel} is classic CAN 2.0; fd=True is not supported")
+    return wire
+
+
+def _free_name(wire: CanWire) -> str:
+    number = 1
+    while f"python_can_{number}" in wire.nodes:
+        number += 1
+    return f"python_can_{number}"

@@ -1,0 +1,54 @@
+"""The narrow part of a CAN bus that :class:`hil.can.facade.Bus` stands on, whichever bus it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import can
+
+    from hil.can.frame import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class BusStats:
+    """What is known of a bus and of the harness's own controller on it; None where the interface cannot tell."""
+
+    sent: int
+    received: int
+    refused: int
+    """Frames the controller did not take: queue full, bus-off."""
+    error_frames: int | None
+    load: float | None
+    """Fraction (0 to 1) of the last second in which the wire was not idle."""
+    tec: int | None
+    """Transmit error counter."""
+    rec: int | None
+    """Receive error counter."""
+    state: str
+    """``error-active``, ``error-passive``, ``bus-off``, ``unpowered`` or ``detached``."""
+
+
+class Link(Protocol):
+    """Frames in, frames out, counters."""
+
+    @property
+    def raw(self) -> can.BusABC:
+        """The python-can bus."""
+        ...
+
+    @property
+    def stats(self) -> BusStats:
+        """Counters so far."""
+        ...
+
+    def send_frame(self, frame: Frame) -> None:
+        """Queue a frame; raises ``can.CanOperationError`` when it is not taken."""
+        ...
+
+    def listen(self, fn: Callable[[Frame], object]) -> Callable[[], None]:
+        """Call ``fn`` on the rig clock with every frame received; the returned call ends it."""
+        ...

@@ -1,0 +1,76 @@
+"""The frame log: one line of candump text (``candump -L``) per frame; can-utils, python-can and cantools read it.
+
+Stamps have microseconds because can-utils reads the digits after the point as a count of microseconds; a stamp is
+rounded down. Error frames are written as SocketCAN error messages. Source: linux/can.h and linux/can/error.h.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hil.can.frame import describe
+
+if TYPE_CHECKING:
+    from hil.can.frame import Frame
+
+_ERR_FLAG = 0x20000000
+_ERR_CONTROLLER = 0x004
+_ERR_PROTOCOL = 0x008
+_ERR_ACK = 0x020
+_ERR_BUS_OFF = 0x040
+_ERR_BUS_ERROR = 0x080  # always set: python-can knows an error frame by this bit
+_CONTROLLER_TX_PASSIVE = 0x20
+_PROTOCOL_BIT = 0x01
+_PROTOCOL_TX = 0x80
+_LOCATION_ACK = 0x19
+
+
+class WireError(NamedTuple):
+    """An error frame, seen from the transmitter whose frame it destroyed."""
+
+    at_ns: int
+    """End of the error delimiter [ns]."""
+    kind: str
+    """``"bit"`` (the wire differed from what was sent) or ``"ack"`` (nobody acknowledged)."""
+    tec: int
+    rec: int
+    passive: bool
+    bus_off: bool
+
+
+def frame_line(frame: Frame, bus: str) -> str:
+    """A frame as a line of candump text, without the end of line.
+
+    >>> from hil.can.frame import Frame
+    >>> frame_line(Frame(0x123, bytes([0x11, 0x22]), at_ns=1_000_258_000), "bus_a")
+    '(0000000001.000258) bus_a 123#1122'
+    """
+    seconds, rest = divmod(frame.at_ns, 1_000_000_000)
+    if frame.extended or frame.remote:
+        text = describe(frame[0], frame[1], extended=frame.extended, remote=frame.remote, dlc=frame.dlc)
+        return f"({seconds:010d}.{rest // 1000:06d}) {bus} {text}"
+    return f"({seconds:010d}.{rest // 1000:06d}) {bus} {frame[0]:03X}#{frame[1].hex().upper()}"
+
+
+def error_line(error: WireError, bus: str) -> str:
+    """An error frame as a line of candump text, without the end of line.
+
+    >>> error_line(WireError(2_000, "ack", 8, 0, False, False), "bus_a")
+    '(0000000000.000002) bus_a 200000A8#0000801900000800'
+    """
+    flags = _ERR_FLAG | _ERR_BUS_ERROR | _ERR_PROTOCOL
+    data = bytearray(8)
+    data[2] = _PROTOCOL_TX
+    if error.kind == "ack":
+        flags |= _ERR_ACK
+        data[3] = _LOCATION_ACK
+    else:
+        data[2] |= _PROTOCOL_BIT
+    if error.bus_off:
+        flags |= _ERR_BUS_OFF
+    elif error.passive:
+        flags |= _ERR_CONTROLLER
+        data[1] = _CONTROLLER_TX_PASSIVE
+    data[6], data[7] = min(error.tec, 255), min(error.rec, 255)
+    seconds, rest = divmod(error.at_ns, 1_000_000_000)
+    return f"({seconds:010d}.{rest // 1000:06d}) {bus} {flags:08X}#{data.hex().upper()}"

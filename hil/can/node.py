@@ -1,0 +1,343 @@
+"""A CAN controller on a simulated wire: transmit queue, error counters, error-active, error-passive, bus-off.
+
+Source: Bosch CAN Specification 2.0 (1991), part B, section 8 (fault confinement); the same in ISO 11898-1.
+Simplified: a receiver counts 1 for every error frame, never 8 for being the first to flag it.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from enum import Enum
+from threading import get_ident
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from hil.can.bits import measure
+from hil.clock import Phase
+from hil.errors import BusError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hil.can.faults import BusFaults
+    from hil.can.frame import Frame
+    from hil.can.segment import Segment
+    from hil.clock import Clock
+
+PASSIVE_FROM = 128
+BUS_OFF_FROM = 256
+_REC_AFTER_PASSIVE = 120  # a receive error counter above 127 falls to 119..127 with the next good frame
+_REC_MAX = 255
+
+Pending: TypeAlias = "tuple[int, int, Frame, int]"
+"""A queued frame: arbitration key, sequence number, frame, length on the wire [bit]."""
+
+
+class NodeState(Enum):
+    """What a controller may do on the wire."""
+
+    ERROR_ACTIVE = "error-active"
+    ERROR_PASSIVE = "error-passive"
+    BUS_OFF = "bus-off"
+    UNPOWERED = "unpowered"
+    DETACHED = "detached"
+
+
+class CanNode:
+    """One controller on a :class:`hil.can.wire.CanWire`; made by its ``attach``, callback style.
+
+    ``tec``, ``rec`` and the counts are for reading. The attributes below ``# the wire's side`` belong to the wire.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        segment: Segment,
+        *,
+        faults: BusFaults,
+        tx_depth: int,
+        tx_policy: Literal["fifo", "priority"],
+        auto_recover: bool,
+    ) -> None:
+        self.name = name
+        self.tec = 0
+        """Transmit error counter."""
+        self.rec = 0
+        """Receive error counter."""
+        self.tx_depth = tx_depth
+        self.auto_recover = auto_recover
+        self.sent = 0
+        self.received = 0
+        self.refused = 0
+        """Frames :meth:`send` did not take: bus-off, no power, or the queue full."""
+        self.discarded = 0
+        """Frames taken and never sent: flushed by bus-off or power loss, or the node was silenced."""
+        self.overruns = 0
+        """Frames that were on the wire and that this controller lost (fault ``drop``)."""
+        self._by_priority = tx_policy == "priority"
+        self._clock = clock
+        self._thread = get_ident()
+        self._sequence = 0
+        self._standing = NodeState.ERROR_ACTIVE
+        self._listeners: tuple[Callable[[Frame], object], ...] = ()
+        self._sent_listeners: tuple[Callable[[Frame], object], ...] = ()
+        self._held_until_ns = 0
+        self._leaving = False
+        self._faults = faults
+        self._babble: Pending | None = None
+        self._silent = 0
+        # the wire's side
+        self.queue: deque[Pending] = deque()
+        self.segment = segment
+        self.suspended_until_ns = 0
+        self.listening_from_ns = 0
+        self.recessive_left: int | None = None
+        self.recessive_since_ns = 0
+
+    # -- for articles and buses ---------------------------------------------------------------------------
+
+    @property
+    def state(self) -> NodeState:
+        """Error-active, error-passive, bus-off, unpowered or detached."""
+        if self._standing is not NodeState.ERROR_ACTIVE:
+            return self._standing
+        passive = self.tec >= PASSIVE_FROM or self.rec >= PASSIVE_FROM
+        return NodeState.ERROR_PASSIVE if passive else NodeState.ERROR_ACTIVE
+
+    def send(self, frame: Frame) -> bool:
+        """Queue a frame for transmission; it is on the wire when it wins arbitration.
+
+        Returns:
+            False when the controller does not take it: bus-off, unpowered, detached, or the queue full.
+
+        Raises:
+            BusError: for a frame classic CAN does not have.
+            ClockError: from a thread the rig clock does not manage.
+        """
+        if get_ident() != self._thread:
+            self._clock.at(self._clock.now, _nothing)  # the clock says what it thinks of this thread
+        if self._standing is not NodeState.ERROR_ACTIVE or len(self.queue) >= self.tx_depth:
+            measure(frame)
+            self.refused += 1
+            return False
+        if self._silent or self._faults.at_sender:
+            return self._send_faulty(frame)
+        self._enqueue(frame)
+        return True
+
+    def on_frame(self, fn: Callable[[Frame], object]) -> Callable[[], None]:
+        """Call ``fn`` with every frame of another node at its end of frame; returns the call that ends it."""
+        self._listeners = (*self._listeners, fn)
+
+        def stop() -> None:
+            self._listeners = tuple(other for other in self._listeners if other is not fn)
+
+        return stop
+
+    def on_sent(self, fn: Callable[[Frame], object]) -> Callable[[], None]:
+        """Call ``fn`` with every frame of this node at its end of frame; returns the call that ends it."""
+        self._sent_listeners = (*self._sent_listeners, fn)
+
+        def stop() -> None:
+            self._sent_listeners = tuple(other for other in self._sent_listeners if other is not fn)
+
+        return stop
+
+    def flush(self) -> int:
+        """Discard the frames not yet on the wire; returns how many."""
+        in_flight = self.segment.in_flight(self)
+        count = len(self.queue) - (in_flight is not None)
+        self.queue.clear()
+        if in_flight is not None:
+            self.queue.append(in_flight)
+        if self._babble is not None and self._babble is not in_flight:
+            self.queue.appendleft(self._babble)
+            count -= 1
+        self.discarded += count
+        self.segment.changed()
+        return count
+
+    def power(self, on: bool) -> None:
+        """Switch the controller on (error counters at zero) or off (it says nothing, hears nothing, forgets).
+
+        Raises:
+            BusError: when the node has been detached.
+        """
+        if self._standing is NodeState.DETACHED:
+            raise BusError(f"node {self.name!r} has been detached from its bus; attach it again")
+        if on is not (self._standing is NodeState.UNPOWERED):
+            return
+        if on:
+            self._reset()
+        else:
+            self._stand(NodeState.UNPOWERED)
+
+    def recover(self) -> None:
+        """Leave bus-off after 128 times 11 recessive bits from now; needed only without ``auto_recover``."""
+        if self._standing is NodeState.BUS_OFF and self.recessive_left is None:
+            self.segment.start_recovery(self)
+
+    def detach(self) -> None:
+        """Leave the wire once the frames already queued have been sent; harmless when done before."""
+        self._leaving = True
+        if self._standing is not NodeState.DETACHED and (
+            not self.queue or self._standing is not NodeState.ERROR_ACTIVE
+        ):
+            self._stand(NodeState.DETACHED)
+
+    @property
+    def attached(self) -> bool:
+        """Whether the node is on its wire still, powered or not."""
+        return self._standing is not NodeState.DETACHED
+
+    # -- for the wire -------------------------------------------------------------------------------------
+
+    def take(self, frame: Frame) -> None:
+        """A frame of another node has ended well."""
+        if self.rec:
+            self.rec = self.rec - 1 if self.rec < PASSIVE_FROM else _REC_AFTER_PASSIVE
+        if self._faults.dropping and self._faults.drops(self.name, frame):
+            self.overruns += 1
+            return
+        self.received += 1
+        for fn in self._listeners:
+            fn(frame)
+
+    def transmitted(self, pending: Pending) -> None:
+        """The frame on the wire was acknowledged: take it off the queue."""
+        if self.tec:
+            self.tec -= 1
+        self.sent += 1
+        if pending is not self._babble:
+            if self.queue[0] is pending:
+                self.queue.popleft()
+            else:
+                self.queue.remove(pending)
+
+    def confirm(self, frame: Frame) -> None:
+        """Tell who listens for this node's own frames that one has been sent."""
+        for fn in self._sent_listeners:
+            fn(frame)
+        if self._leaving and not self.queue:
+            self._stand(NodeState.DETACHED)
+
+    def transmit_failed(self, kind: str) -> None:
+        """An error frame destroyed this node's frame; a passive node alone on the wire is not blamed for that."""
+        if kind != "ack" or (self.tec < PASSIVE_FROM and self.rec < PASSIVE_FROM):
+            self.tec += 8
+
+    def bus_off(self) -> None:
+        """Leave the wire with everything queued forgotten, and begin to recover when that is automatic."""
+        self._stand(NodeState.BUS_OFF)
+        if self.auto_recover:
+            self.segment.start_recovery(self)
+
+    def receive_failed(self) -> None:
+        """An error frame destroyed another node's frame."""
+        self.rec = min(self.rec + 1, _REC_MAX)
+
+    def recovered(self) -> None:
+        """128 times 11 recessive bits have passed since bus-off."""
+        self._reset()
+
+    def move(self, segment: Segment) -> None:
+        """Connect the node to another part of the wire; what is queued goes with it."""
+        recovering = self.recessive_left is not None
+        self.segment.leave(self)
+        self.segment = segment
+        if self._standing is NodeState.ERROR_ACTIVE:
+            segment.join(self)
+        elif recovering:
+            segment.start_recovery(self)
+
+    def repeat(self, pending: Pending) -> None:
+        """Put a frame in front of the queue once more (fault ``duplicate``)."""
+        self.queue.appendleft(pending)
+
+    # -- for faults ---------------------------------------------------------------------------------------
+
+    def silence(self) -> Callable[[], None]:
+        """Send nothing more, what is queued included; hear and acknowledge as before. The returned call ends it."""
+        self._silent += 1
+        self.flush()
+
+        def undo() -> None:
+            self._silent -= 1
+
+        return undo
+
+    def babble(self, frame: Frame, period_ns: int | None) -> Callable[[], None]:
+        """Send one frame for ever, back to back or every ``period_ns`` [ns]; the returned call ends it.
+
+        Raises:
+            BusError: when the node babbles already, or for a frame classic CAN does not have.
+        """
+        if period_ns is not None:
+            return self._clock.every(period_ns, lambda: self.send(frame)).cancel
+        if self._babble is not None:
+            raise BusError(f"node {self.name!r} babbles {self._babble[2]} already; clear that fault first")
+        key, bits = measure(frame)
+        self._babble = (key, 0, frame, bits)
+        if self._standing is NodeState.ERROR_ACTIVE:
+            self.queue.appendleft(self._babble)
+            self.segment.changed()
+        return self._stop_babbling
+
+    def _stop_babbling(self) -> None:
+        self._babble, babble = None, self._babble
+        if babble in self.queue and self.segment.in_flight(self) is not babble:
+            self.queue.remove(babble)
+            self.segment.changed()
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _enqueue(self, frame: Frame) -> None:
+        key, bits = measure(frame)
+        self._sequence += 1
+        if self._by_priority:
+            insort(self.queue, (key, self._sequence, frame, bits))
+        else:
+            self.queue.append((key, self._sequence, frame, bits))
+        self.segment.request(key)
+
+    def _send_faulty(self, frame: Frame) -> bool:
+        measure(frame)
+        if self._silent:
+            self.discarded += 1
+            return True
+        frame = self._faults.garbled(self.name, frame)
+        release_ns = max(self._held_until_ns, self._clock.now + self._faults.delay_ns(self.name, frame))
+        if release_ns <= self._clock.now:
+            self._enqueue(frame)
+            return True
+        self._held_until_ns = release_ns
+        self._clock.at(release_ns, lambda: self._release(frame), Phase.WIRE)
+        return True
+
+    def _release(self, frame: Frame) -> None:
+        if self._standing is NodeState.ERROR_ACTIVE and len(self.queue) < self.tx_depth and not self._silent:
+            self._enqueue(frame)
+        else:
+            self.discarded += 1
+
+    def _stand(self, standing: NodeState) -> None:
+        """Leave the wire: bus-off, no power, or detached."""
+        self._standing = standing
+        self.recessive_left = None
+        self.discarded += len(self.queue) - (self._babble is not None)
+        self.queue.clear()
+        self.segment.leave(self)
+
+    def _reset(self) -> None:
+        self._standing = NodeState.ERROR_ACTIVE
+        self.tec = self.rec = 0
+        self.recessive_left = None
+        self.suspended_until_ns = 0
+        if self._babble is not None:
+            self.queue.append(self._babble)
+        self.segment.join(self)
+
+
+def _nothing() -> None:
+    """Do nothing, on the clock."""

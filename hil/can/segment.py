@@ -1,0 +1,306 @@
+"""A stretch of wire whose nodes hear one another: arbitration, acknowledgement, error frames, recovery.
+
+Only one event per frame is on the clock, its end. The start of the next frame is planned as soon as a frame is
+queued: at once on an idle wire, after the intermission otherwise. Until the instant of that start has passed, a
+frame queued with a better identifier takes its place; that is arbitration among all frames pending when the wire
+becomes idle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from hil.can.bits import ACK_SLOT_FROM_END, INTERMISSION_BITS, first_difference
+from hil.can.frame import Frame
+from hil.can.log import WireError
+from hil.can.node import BUS_OFF_FROM, PASSIVE_FROM, NodeState
+from hil.clock import Phase
+
+if TYPE_CHECKING:
+    from hil.can.faults import BusFaults, Corruption
+    from hil.can.node import CanNode, Pending
+    from hil.can.tally import Tally
+    from hil.clock import Clock, Event
+
+_SUSPEND_BITS = 8  # after its own frame an error-passive node leaves the wire to the others for so long
+_FLAG_BITS = 6
+_DELIMITER_BITS = 8
+_RECOVERY_SEQUENCES = 128
+_RECESSIVE_SEQUENCE_BITS = 11
+_LONGEST_BITS = 200  # an extended frame of 8 bytes has at most 157, an error frame adds at most 20
+_NEVER = -1
+
+
+class BitTime:
+    """Durations on a wire of one bit rate, rounded to whole nanoseconds per frame (every frame synchronises anew)."""
+
+    def __init__(self, bitrate_bps: int) -> None:
+        self.bitrate_bps = bitrate_bps
+        self.ns = tuple(self.duration_ns(bits) for bits in range(_LONGEST_BITS))
+        """Duration [ns] of so many bits."""
+
+    def duration_ns(self, bits: int) -> int:
+        """The duration of any number of bits [ns]."""
+        return (2_000_000_000 * bits + self.bitrate_bps) // (2 * self.bitrate_bps)
+
+    def whole_sequences(self, duration_ns: int) -> int:
+        """How often eleven bits fit into a duration [ns]."""
+        return max(0, duration_ns) * self.bitrate_bps // (_RECESSIVE_SEQUENCE_BITS * 1_000_000_000)
+
+
+class _Flight(NamedTuple):
+    """The frame planned or on the wire."""
+
+    sender: CanNode
+    pending: Pending
+    start_ns: int
+    deferred: bool
+    """Whether it starts later than the wire is idle, because its sender is suspended."""
+    rivals: tuple[tuple[CanNode, Pending], ...]
+    """Further nodes that send with the same identifier at the same time."""
+    error: Literal["bit", "ack"] | None = None
+    """How it will fail, if it will."""
+    cause: Corruption | None = None
+    """The fault that makes it fail."""
+
+
+class Segment:
+    """The nodes that hear one another now, and the frame between them.
+
+    Args:
+        clock: the rig clock.
+        bit_time: durations at the wire's bit rate.
+        tally: counts and logs what passes here.
+        faults: the faults now active on the wire.
+    """
+
+    def __init__(self, clock: Clock, bit_time: BitTime, tally: Tally, faults: BusFaults) -> None:
+        self.tally = tally
+        self.nodes: tuple[CanNode, ...] = ()
+        """The nodes that take part: powered, not bus-off, connected here."""
+        self._clock = clock
+        self._bit_time = bit_time
+        self._ns = bit_time.ns
+        self._faults = faults
+        self._idle_ns = 0
+        self._joined_ns = 0
+        self._flight: _Flight | None = None
+        self._event: Event | None = None
+        self._recovering: list[tuple[CanNode, Event]] = []
+
+    # -- what nodes call ----------------------------------------------------------------------------------
+
+    def request(self, key: int) -> None:
+        """A node has queued a frame with this arbitration key."""
+        flight = self._flight
+        if flight is None:
+            self._plan()
+        elif (key <= flight.pending[0] or flight.deferred) and self._clock.now <= flight.start_ns:
+            self.changed()
+
+    def changed(self) -> None:
+        """Queues or nodes have changed: choose again unless a frame is on the wire already."""
+        if self._flight is None:
+            self._plan()
+        elif self._event is not None and self._clock.now <= self._flight.start_ns:
+            self._event.cancel()
+            self._plan()
+
+    def in_flight(self, node: CanNode) -> Pending | None:
+        """The frame of this node that is on the wire now."""
+        flight = self._flight
+        if flight is None or self._clock.now <= flight.start_ns:
+            return None
+        senders = ((flight.sender, flight.pending), *flight.rivals)
+        return next((pending for sender, pending in senders if sender is node), None)
+
+    def busy_since(self) -> int | None:
+        """Start of the frame on the wire now [ns]; None when the wire is idle."""
+        flight = self._flight
+        return None if flight is None or self._clock.now <= flight.start_ns else flight.start_ns
+
+    def join(self, node: CanNode) -> None:
+        """A node takes part from now on; it hears only frames that start from now on."""
+        node.segment = self
+        node.listening_from_ns = self._joined_ns = self._clock.now
+        if node not in self.nodes:
+            self.nodes = (*self.nodes, node)
+        self.changed()
+
+    def leave(self, node: CanNode) -> None:
+        """A node falls silent; a frame it is just sending is cut off and becomes an error frame for the others."""
+        self.nodes = tuple(other for other in self.nodes if other is not node)
+        for recovering, event in self._recovering:
+            if recovering is node:
+                event.cancel()
+        self._recovering = [entry for entry in self._recovering if entry[0] is not node]
+        flight = self._flight
+        if flight is not None and flight.sender is node and self._clock.now > flight.start_ns:
+            self._cut(flight)
+        else:
+            self.changed()
+
+    def start_recovery(self, node: CanNode) -> None:
+        """A node in bus-off begins to count 128 times 11 recessive bits."""
+        node.recessive_left = _RECOVERY_SEQUENCES
+        self._await_recovery(node, max(self._idle_ns, self._clock.now))
+
+    # -- one frame ----------------------------------------------------------------------------------------
+
+    def _plan(self) -> None:
+        """Choose the next frame: the earliest start, then the lowest key, among the heads of all queues."""
+        now = self._clock.now
+        idle = self._idle_ns
+        if idle < now:
+            idle = now
+        start, key = _NEVER, 0
+        winner: CanNode | None = None
+        rivals: tuple[tuple[CanNode, Pending], ...] = ()
+        for node in self.nodes:
+            if not node.queue:
+                continue
+            may = node.suspended_until_ns
+            if may < idle:
+                may = idle
+            its_key = node.queue[0][0]
+            if winner is None or may < start or (may == start and its_key < key):
+                start, key, winner, rivals = may, its_key, node, ()
+            elif may == start and its_key == key:
+                rivals = (*rivals, (node, node.queue[0]))
+        if winner is None:
+            self._flight = self._event = None
+            return
+        flight = _Flight(winner, winner.queue[0], start, start > idle, rivals)
+        if rivals or len(self.nodes) == 1 or self._faults.corrupting:
+            flight, bits = self._foresee(flight)
+        else:
+            bits = flight.pending[3]
+        self._flight = flight
+        end = self._failed if flight.error else self._finished
+        self._event = self._clock.at(start + self._ns[bits], end, Phase.WIRE)
+
+    def _foresee(self, flight: _Flight) -> tuple[_Flight, int]:
+        """Whether the attempt will fail, and how many bits it will take in all."""
+        _, _, frame, bits = flight.pending
+        cause, position = self._faults.corrupted_bit(flight.sender.name, frame, bits)
+        for _, pending in flight.rivals:
+            differs = first_difference(frame, pending[2])
+            if differs >= 0 and (position is None or differs < position):
+                cause, position = None, differs
+        alone = len(self.nodes) == 1 + len(flight.rivals)
+        flags = _FLAG_BITS if alone else 2 * _FLAG_BITS
+        if position is not None:
+            return flight._replace(error="bit", cause=cause), position + 1 + flags + _DELIMITER_BITS
+        if alone:
+            return flight._replace(error="ack"), bits - ACK_SLOT_FROM_END + 1 + flags + _DELIMITER_BITS
+        return flight, bits
+
+    def _finished(self) -> None:
+        """End of frame: the frame is good unless nobody was there from its start to acknowledge it."""
+        flight = self._flight
+        assert flight is not None
+        sender, pending, start, _, rivals, *_ = flight
+        late = self._joined_ns > start
+        if len(self.nodes) == 1 or ((late or rivals) and not self._acknowledged(flight)):
+            self._flight = flight._replace(error="ack")
+            self._event = self._clock.at(self._clock.now + self._ns[_DELIMITER_BITS], self._failed, Phase.WIRE)
+            return
+        now = self._clock.now
+        idle = now + self._ns[INTERMISSION_BITS]
+        self._settle(start, idle)
+        plain = pending[2]
+        frame = Frame(plain[0], plain[1], plain[2], plain[3], plain[4], start, now, sender.name)
+        self.tally.frame(frame, idle)
+        self._sent(sender, pending, frame, idle)
+        for node, its_pending in rivals:
+            if node in self.nodes:
+                self._sent(node, its_pending, frame, idle)
+        for node in self.nodes:
+            if node is sender or (late and node.listening_from_ns > start):
+                continue
+            if not rivals or all(node is not rival for rival, _ in rivals):
+                node.take(frame)
+        if self._flight is None:
+            self._plan()
+
+    def _sent(self, node: CanNode, pending: Pending, frame: Frame, idle_ns: int) -> None:
+        node.transmitted(pending)
+        if node.tec >= PASSIVE_FROM or node.rec >= PASSIVE_FROM:
+            node.suspended_until_ns = idle_ns + self._ns[_SUSPEND_BITS]
+        key, sequence, plain, bits = pending
+        if self._faults.duplicating and sequence > 0 and self._faults.duplicates(node.name, frame):
+            node.repeat((key, -sequence, plain, bits))
+        else:
+            node.confirm(frame)
+
+    def _failed(self) -> None:
+        """End of an error frame: count it, and let the sender try again."""
+        flight = self._flight
+        assert flight is not None
+        kind, start = flight.error or "bit", flight.start_ns
+        now = self._clock.now
+        idle = now + self._ns[INTERMISSION_BITS]
+        self._settle(start, idle)
+        if flight.cause is not None:
+            flight.cause.spend()
+        listening = [node for node in self.nodes if node.listening_from_ns <= start]
+        senders = [node for node in (flight.sender, *(rival for rival, _ in flight.rivals)) if node in listening]
+        for node in listening:
+            if node not in senders:
+                node.receive_failed()
+        for node in senders:
+            node.transmit_failed(kind)
+            if node.tec >= PASSIVE_FROM or node.rec >= PASSIVE_FROM:
+                node.suspended_until_ns = idle + self._ns[_SUSPEND_BITS]
+        for node in senders:
+            if node.tec >= BUS_OFF_FROM:
+                node.bus_off()
+        self._record_error(flight.sender, kind, now, start)
+        if self._flight is None:
+            self._plan()
+
+    def _record_error(self, sender: CanNode, kind: str, now: int, start_ns: int) -> None:
+        state = sender.state
+        passive, off = state is NodeState.ERROR_PASSIVE, state is NodeState.BUS_OFF
+        self.tally.error(WireError(now, kind, sender.tec, sender.rec, passive, off), start_ns, self._idle_ns)
+
+    def _cut(self, flight: _Flight) -> None:
+        """The sender has gone in the middle of its frame: the others flag a stuff error."""
+        if self._event is not None:
+            self._event.cancel()
+        self._flight = flight._replace(error="bit")
+        end = self._clock.now + self._ns[2 * _FLAG_BITS + _DELIMITER_BITS]
+        self._event = self._clock.at(end, self._failed, Phase.WIRE)
+
+    def _acknowledged(self, flight: _Flight) -> bool:
+        senders = [flight.sender, *(rival for rival, _ in flight.rivals)]
+        return any(node not in senders and node.listening_from_ns <= flight.start_ns for node in self.nodes)
+
+    # -- between frames -----------------------------------------------------------------------------------
+
+    def _settle(self, start_ns: int, idle_ns: int) -> None:
+        """A frame or error frame is over; the wire is free from ``idle_ns``."""
+        before, self._idle_ns = self._idle_ns, idle_ns
+        self._flight = self._event = None
+        if not self._recovering:
+            return
+        waiting, self._recovering = self._recovering, []
+        for node, event in waiting:
+            event.cancel()
+            # every frame and error frame ends in 11 recessive bits; before it there was idle time
+            passed = 1 + self._bit_time.whole_sequences(start_ns - max(before, node.recessive_since_ns))
+            node.recessive_left = max(0, (node.recessive_left or 0) - passed)
+            self._await_recovery(node, idle_ns)
+
+    def _await_recovery(self, node: CanNode, from_ns: int) -> None:
+        node.recessive_since_ns = from_ns
+        left = (node.recessive_left or 0) * _RECESSIVE_SEQUENCE_BITS
+        due = from_ns + self._bit_time.duration_ns(left)
+        self._recovering.append((node, self._clock.at(due, lambda: self._recovered(node), Phase.WIRE)))
+
+    def _recovered(self, node: CanNode) -> None:
+        flight = self._flight
+        if flight is not None and flight.start_ns < self._clock.now:
+            return  # the wire was busy meanwhile; its end counts what is left
+        self._recovering = [entry for entry in self._recovering if entry[0] is not node]
+        node.recovered()

@@ -1,0 +1,112 @@
+"""Rendering: a run folder in, one HTML text out; the same folder gives the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from hil.evidence.chain import file_hash
+from hil.evidence.documents import decode
+from hil.evidence.folder import MANIFEST, REPORT, write_whole
+from hil.evidence.index import Run, read_run
+from hil.evidence.verify import verify
+from hil.report.bars import WIDTH
+from hil.report.figures import recorded, seconds
+from hil.report.view import decisions_used, grades_used, identity_tables, requirement_views, test_views
+from hil.report.wording import footer, headline, reasons, scope, watermark
+
+if TYPE_CHECKING:
+    from hil.evidence.documents import Json
+    from hil.evidence.scan import Finding
+
+_FINDINGS_SHOWN = 20
+
+
+def render(run_dir: Path) -> str:
+    """The report of a run as HTML.
+
+    Args:
+        run_dir: the run folder or a copy of it; an unfinished run gives a report that says so.
+
+    Raises:
+        EvidenceError: when it is no run folder, or a document in it cannot be read.
+    """
+    run = read_run(run_dir)
+    manifest = run_dir / MANIFEST
+    return _page(run, verify(run_dir), manifest if manifest.is_file() else None)
+
+
+def generator() -> str:
+    """Which version of the report's own code and templates renders here, as the report names it."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*")):
+        if path.suffix in (".py", ".html", ".css"):
+            digest.update(path.read_bytes())
+    return f"hil {metadata.version('hil')}, report {digest.hexdigest()[:12]}"
+
+
+def _page(run: Run, findings: list[Finding], manifest: Path | None) -> str:
+    environment = Environment(
+        loader=PackageLoader("hil.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(recorded=recorded, seconds=seconds)
+    damage = [finding for finding in findings if not finding.incomplete]
+    tests = test_views(run)
+    return environment.get_template("report.html").render(
+        run=run,
+        tests=tests,
+        failing=[view for view in tests if view.verdict != "PASS"],
+        requirements=requirement_views(run, tests),
+        headline=headline(run, damage),
+        reasons=reasons(run, damage),
+        damage=[str(finding) for finding in damage[:_FINDINGS_SHOWN]],
+        damage_left=max(0, len(damage) - _FINDINGS_SHOWN),
+        scope=scope(run),
+        watermark=watermark(run),
+        footer=footer(run),
+        duration_ns=sum(test.duration_ns for test in run.tests),
+        decisions=decisions_used(run),
+        grades=grades_used(run),
+        identity=identity_tables(run.identity),
+        manifest_hash="" if manifest is None else file_hash(manifest),
+        files=[] if manifest is None else _files(manifest),
+        generator=generator(),
+        width=WIDTH,
+    )
+
+
+def write_report(run_dir: Path, path: Path | None = None) -> Path:
+    """Write the report of a run.
+
+    Args:
+        run_dir: the run folder.
+        path: where to; None puts it into the run folder as ``report.html``.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        EvidenceError: when the run cannot be read or the file cannot be written.
+    """
+    target = run_dir / REPORT if path is None else path
+    write_whole(target, render(run_dir).encode("utf-8", "xmlcharrefreplace"))
+    return target
+
+
+def _files(manifest: Path) -> list[tuple[str, Json, Json]]:
+    """Name, size [bytes] and sha256 of every file in a manifest; none when it cannot be read."""
+    try:
+        files = decode(manifest.read_bytes()).get("files")
+    except ValueError:
+        return []
+    if not isinstance(files, dict):
+        return []
+    return [(name, entry.get("size"), entry.get("sha256")) for name, entry in files.items() if isinstance(entry, dict)]

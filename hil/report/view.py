@@ -1,0 +1,249 @@
+"""The report's tables: rows of text, made from a run; the template only arranges them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hil.limits import DECISIONS, GRADES, Verdict, margin_percent, worst
+from hil.report.bars import Bar, bar_of
+from hil.report.figures import figure, flat, measured_figure, recorded, with_unit
+from hil.report.wording import closes
+
+if TYPE_CHECKING:
+    from hil.evidence.documents import Document, Json
+    from hil.evidence.index import Run
+    from hil.evidence.records import Attempt, Event, LimitSource, Measured, Test
+
+_EVENTS_SHOWN = 40  # events of one attempt in the report; the rest stands in events.jsonl
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementRow:
+    """One measurement as printed; numbers are texts in ``measured.unit``."""
+
+    measured: Measured
+    value: str
+    exact: str
+    uncertainty: str
+    low: str
+    high: str
+    margin: str
+    percent: str
+    bar: Bar | None
+    sources: tuple[str, ...]
+    rule: str
+
+    @property
+    def verdict(self) -> str:
+        """The verdict, or "INFO" where nothing judges."""
+        return "INFO" if self.measured.info and self.measured.verdict is Verdict.PASS else self.measured.verdict.value
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One event as printed."""
+
+    t_ns: int
+    what: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    """One attempt as printed."""
+
+    attempt: Attempt
+    rows: tuple[MeasurementRow, ...]
+    events: tuple[EventRow, ...]
+    events_left: int
+
+    @property
+    def verdict(self) -> str:
+        """Its verdict; ERROR when its recording breaks off."""
+        return (self.attempt.verdict or Verdict.ERROR).value
+
+
+@dataclass(frozen=True, slots=True)
+class TestView:
+    """One test as printed; ``number`` counts from 1 and is its anchor."""
+
+    __test__ = False  # pytest takes classes by this name for its own
+
+    number: int
+    test: Test
+    attempts: tuple[AttemptView, ...]
+
+    @property
+    def verdict(self) -> str:
+        """Its verdict."""
+        return self.test.verdict.value
+
+    @property
+    def why(self) -> str:
+        """Why it is not a PASS: what it said, or what its verdict came from."""
+        if not self.test.attempts:
+            return "planned, but never started"
+        last = self.test.attempts[-1]
+        if last.verdict is None:
+            return "the recording breaks off: the test's process died"
+        reasons = [measured.reason for measured in last.measurements if measured.reason]
+        reasons += [f"{check.form} {check.signal}: {check.condition}" for check in last.checks if not check.passed]
+        return last.message or last.reason or "; ".join(reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class RequirementView:
+    """One requirement with every test that verifies it."""
+
+    requirement: str
+    tests: tuple[TestView, ...]
+    verdict: str
+    status: str
+
+
+def test_views(run: Run) -> list[TestView]:
+    """Every test as printed, in plan order."""
+    return [
+        TestView(number, test, tuple(_attempt_view(attempt) for attempt in test.attempts))
+        for number, test in enumerate(run.tests, 1)
+    ]
+
+
+def requirement_views(run: Run, tests: list[TestView]) -> list[RequirementView]:
+    """Every requirement with its tests, sorted by id; tests without a requirement come last, under ""."""
+    found: dict[str, list[TestView]] = {}
+    for view in tests:
+        for requirement in view.test.requirements or ("",):
+            found.setdefault(requirement, []).append(view)
+    views: list[RequirementView] = []
+    for requirement in sorted(found, key=lambda name: (not name, name)):
+        verdict = worst(view.test.verdict for view in found[requirement])
+        status = closes(run, verdict) if requirement else "verifies no requirement"
+        views.append(RequirementView(requirement, tuple(found[requirement]), verdict.value, status))
+    return views
+
+
+def decisions_used(run: Run) -> list[tuple[str, str]]:
+    """The decision rules that judged anything in this run, with their statements."""
+    used = {measured.decision for test in run.tests for measured in test.measurements if measured.decision}
+    return [(name, DECISIONS.get(name, "not a rule that this version knows")) for name in sorted(used)]
+
+
+def grades_used(run: Run) -> list[tuple[str, str]]:
+    """The evidence grades of the limits in this run, with their meaning."""
+    used = {
+        source.grade
+        for test in run.tests
+        for measured in test.measurements
+        for source in measured.limits
+        if source.grade
+    }
+    return [(grade, GRADES.get(grade, "not a grade that this version knows")) for grade in sorted(used)]
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityTable:
+    """Part of the run's identity as printed: a list of pairs has no columns.
+
+    Args:
+        title: what it is of.
+        columns: the columns' names, or none.
+        rows: texts, as many as columns, or pairs.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def identity_tables(identity: Document) -> list[IdentityTable]:
+    """The identity of a run as tables: the rig, each list of instruments or articles in it, then the rest."""
+    rig = identity.get("rig")
+    tables: list[IdentityTable] = []
+    if isinstance(rig, dict):
+        lists = {key: value for key, value in rig.items() if isinstance(value, list) and _are_tables(value)}
+        tables.append(IdentityTable("rig", (), _pairs({key: rig[key] for key in rig if key not in lists})))
+        tables += [_listed(key, value) for key, value in lists.items()]
+    tables.append(IdentityTable("run", (), _pairs({key: identity[key] for key in identity if key != "rig"})))
+    return tables
+
+
+def _are_tables(value: list[Json]) -> bool:
+    return bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _pairs(values: Document) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (key, " ".join(map(flat, item)) if isinstance(item, list) else flat(item)) for key, item in values.items()
+    )
+
+
+def _listed(title: str, items: list[Json]) -> IdentityTable:
+    rows = [item for item in items if isinstance(item, dict)]
+    columns = sorted({key for row in rows for key in row}, key=lambda key: (key != "name", key))
+    texts = tuple(tuple(flat(row[key]) if key in row else "" for key in columns) for row in rows)
+    return IdentityTable(title, tuple(columns), texts)
+
+
+def _attempt_view(attempt: Attempt) -> AttemptView:
+    return AttemptView(
+        attempt=attempt,
+        rows=tuple(_measurement_row(measured) for measured in attempt.measurements),
+        events=tuple(_event_row(event) for event in attempt.events[:_EVENTS_SHOWN]),
+        events_left=max(0, len(attempt.events) - _EVENTS_SHOWN),
+    )
+
+
+def _measurement_row(measured: Measured) -> MeasurementRow:
+    number = measured.value if isinstance(measured.value, float | int) else None
+    percent = None if number is None else margin_percent(number, measured.low, measured.high)
+    equals = measured.equals is not None
+    return MeasurementRow(
+        measured=measured,
+        value=measured_figure(measured),
+        exact=repr(measured.value) if number is not None else "",
+        uncertainty=f"± {figure(measured.uncertainty)}" if measured.uncertainty else "",
+        low=f"= {figure(measured.equals)}" if equals else figure(measured.low),
+        high="" if equals else figure(measured.high),
+        margin="–" if measured.margin is None else f"{measured.margin:+.4g}",
+        percent="" if percent is None else f"{percent:+.3g} %",
+        bar=bar_of(measured),
+        sources=tuple(_source(source, measured.unit) for source in measured.limits),
+        rule=_rule(measured),
+    )
+
+
+def _source(source: LimitSource, unit: str) -> str:
+    """One limit in a line: numbers, clause, document, grade, profile."""
+    if source.equals is not None:
+        bounds = f"= {figure(source.equals)}"
+    elif source.low is not None and source.high is not None:
+        bounds = f"{figure(source.low)} to {with_unit(source.high, unit)}"
+    elif source.low is not None:
+        bounds = f"≥ {with_unit(source.low, unit)}"
+    elif source.high is not None:
+        bounds = f"≤ {with_unit(source.high, unit)}"
+    else:
+        bounds = "family only"
+    where = " ".join(text for text in (source.source, source.clause) if text) or "no source given"
+    grade = f" [{source.grade}]" if source.grade else ""
+    origin = f" ({source.origin})" if source.origin else ""
+    note = f"; {source.note}" if source.note else ""
+    return f"{bounds}: {where}{grade}{origin}{note}"
+
+
+def _rule(measured: Measured) -> str:
+    """Decision rule, guard band and family in a line."""
+    if measured.info:
+        return "for information, not judged"
+    texts = [measured.decision or "no rule"]
+    if measured.equals is None:
+        texts.append(f"guard band {with_unit(measured.guard, measured.unit)}")
+    if measured.family_low is not None or measured.family_high is not None:
+        texts.append(f"family {figure(measured.family_low)} to {with_unit(measured.family_high, measured.unit)}")
+    return ", ".join(texts)
+
+
+def _event_row(event: Event) -> EventRow:
+    return EventRow(event.t_ns, event.what, recorded(dict(event.fields)))

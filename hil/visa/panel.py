@@ -1,0 +1,188 @@
+"""The front of a simulated instrument: the declarations of its driver, registered with a SCPI engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from hil.visa.declare import Action, Declaration, Measurement, Setting, declared
+from hil.visa.scpi.engine import Engine, Later, Result
+from hil.visa.scpi.parameters import Channels, Number, Numbers, Optional, Parameter, Value
+from hil.visa.scpi.parser import Kind, Token
+from hil.visa.scpi.tree import Command, mnemonics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class _Keyword:
+    """MINimum, MAXimum or DEFault in a query: ``VOLT? MAX``."""
+
+    def __init__(self, value: Number) -> None:
+        self._value = value
+
+    def accepts(self, token: Token) -> bool:
+        return token.kind is Kind.CHARACTERS
+
+    def parse(self, token: Token) -> float:
+        return self._value.parse(token)
+
+
+class Panel:
+    """What a simulated instrument has been set to, and how it answers.
+
+    Args:
+        engine: its message exchange.
+        owner: the driver class whose declarations it understands.
+        channels: how many channels take these settings through a channel list; None for none.
+        number: format of numbers in responses.
+    """
+
+    def __init__(self, engine: Engine, owner: type, *, channels: int | None, number: str) -> None:
+        self._engine = engine
+        self._owner = owner
+        self._channels = None if channels is None else Channels(channels)
+        self._count = channels or 1
+        self._number = number
+        self._state: dict[tuple[str, int], object] = {}
+        self._reactions: dict[str, Callable[[int], None]] = {}
+        self._answers: dict[str, tuple[Callable[[int], object], int]] = {}
+        self._elsewhere: set[str] = set()
+        self.restore()
+
+    # -- state --------------------------------------------------------------------------------------------
+
+    def get(self, setting: Setting[T], channel: int = 1) -> T:
+        """What a setting is now."""
+        return cast("T", self._state[setting.name, channel])
+
+    def put(self, setting: Setting[T], value: T, channel: int = 1) -> None:
+        """Change a setting from inside the instrument, without the reaction."""
+        self._state[setting.name, channel] = value
+
+    def restore(self) -> None:
+        """Every setting as after ``*RST``, without the reactions."""
+        for entry in declared(self._owner):
+            if isinstance(entry, Setting):
+                for channel in range(1, self._count + 1):
+                    self._state[entry.name, channel] = cast("Setting[object]", entry).reset
+
+    # -- behaviour ----------------------------------------------------------------------------------------
+
+    def react(self, setting: Setting[T], fn: Callable[[int], None]) -> None:
+        """Call ``fn`` with the channel after a setting was changed over the interface."""
+        self._reactions[setting.name] = fn
+
+    def answer(self, measurement: Measurement[T], fn: Callable[[int], T], *, takes_ns: int = 0) -> None:
+        """Answer a query with ``fn`` of the channel, after the time the measurement takes [ns]."""
+        self._answers[measurement.name] = (fn, takes_ns)
+
+    def do(self, action: Action, fn: Callable[[int], None]) -> None:
+        """Call ``fn`` with the channel when an action is commanded."""
+        self._reactions[action.name] = fn
+
+    def answered_elsewhere(self, *declarations: Declaration) -> None:
+        """These commands are registered by something else, such as the status system."""
+        self._elsewhere.update(entry.name for entry in declarations)
+
+    def bind(self) -> None:
+        """Register all declarations with the engine.
+
+        Raises:
+            NotImplementedError: for a measurement or action the twin gave no behaviour.
+        """
+        for entry in declared(self._owner):
+            if entry.name in self._elsewhere:
+                continue
+            if isinstance(entry, Setting):
+                self._bind_setting(cast("Setting[object]", entry))
+            elif isinstance(entry, Measurement):
+                if entry.name not in self._answers:
+                    raise NotImplementedError(f"the twin of {self._owner.__name__} does not answer {entry!r}")
+                self._bind_measurement(cast("Measurement[object]", entry))
+            elif isinstance(entry, Action):
+                if entry.name not in self._reactions:
+                    raise NotImplementedError(f"the twin of {self._owner.__name__} does nothing for {entry!r}")
+                self._bind_action(entry)
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    @property
+    def _listed(self) -> tuple[Parameter[object], ...]:
+        return () if self._channels is None else (self._channels,)
+
+    def _bind_setting(self, setting: Setting[object]) -> None:
+        name, kind = setting.name, setting.value
+
+        def write(*sent: object) -> None:
+            value, channels = _split(sent, setting.command)
+            for channel in channels:
+                before = self._state[name, channel]
+                self._state[name, channel] = value
+                reaction = self._reactions.get(name)
+                if reaction is not None:
+                    self._guarded(reaction, name, channel, before)
+
+        def read(*sent: object) -> str:
+            bound, channels = _split(sent if has_bound else _with_bound(sent, setting.command), setting.command)
+            values = [self._state[name, channel] if bound is None else bound for channel in channels]
+            return ",".join(self._text(kind, value) for value in values)
+
+        has_bound = isinstance(kind, Number)
+        bound: tuple[Parameter[object], ...] = (Optional(_Keyword(kind)),) if isinstance(kind, Number) else ()
+        self._engine.tree.add(Command(setting.command, (cast("Parameter[object]", kind), *self._listed), write))
+        self._engine.tree.add(Command(f"{setting.command}?", (*bound, *self._listed), read))
+
+    def _guarded(self, reaction: Callable[[int], None], name: str, channel: int, before: object) -> None:
+        """React; a reaction that refuses leaves the setting as it was."""
+        accepted = False
+        try:
+            reaction(channel)
+            accepted = True
+        finally:
+            if not accepted:
+                self._state[name, channel] = before
+
+    def _bind_measurement(self, measurement: Measurement[object]) -> None:
+        fn, takes_ns = self._answers[measurement.name]
+
+        def answer(channels: tuple[int, ...] = (1,)) -> Result:
+            def finish() -> str:
+                return ",".join(self._text(measurement.value, fn(channel)) for channel in channels)
+
+            return Later(takes_ns, finish) if takes_ns else finish()
+
+        self._engine.tree.add(Command(f"{measurement.command}?", self._listed, answer))
+
+    def _bind_action(self, action: Action) -> None:
+        fn = self._reactions[action.name]
+
+        def act(channels: tuple[int, ...] = (1,)) -> None:
+            for channel in channels:
+                fn(channel)
+
+        self._engine.tree.add(Command(action.command, self._listed, act))
+
+    def _text(self, kind: Value[object], value: object) -> str:
+        if isinstance(kind, Number) and isinstance(value, float | int):
+            return kind.format(value) if value in (float("inf"), float("-inf")) else format(value, self._number)
+        if isinstance(kind, Numbers):
+            return ",".join(format(each, self._number) for each in cast("tuple[float, ...]", value))
+        return kind.format(value)
+
+
+def _numbered(command: str) -> int:
+    """How many numeric suffixes a header has; the twins read them as "always 1"."""
+    return sum(node.numbered for node in mnemonics(command))
+
+
+def _split(sent: tuple[object, ...], command: str) -> tuple[object, tuple[int, ...]]:
+    """(value, channels) of what a command was called with, numeric suffixes first."""
+    value, *rest = sent[_numbered(command) :]
+    return value, cast("tuple[int, ...]", rest[0]) if rest else (1,)
+
+
+def _with_bound(sent: tuple[object, ...], command: str) -> tuple[object, ...]:
+    count = _numbered(command)
+    return (*sent[:count], None, *sent[count:])

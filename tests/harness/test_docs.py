@@ -1,0 +1,28 @@
+"""The documentation: decision records are complete and listed, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RECORDS = sorted((ROOT / "docs" / "adr").glob("0*.md"))
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.stem)
+def test_a_decision_record_has_its_sections_and_stands_in_the_index(record):
+    text = record.read_text()
+    title = text.partition("\n")[0].removeprefix(f"# {record.stem[:4]} ")
+
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
+    assert f"| [{record.stem[:4]}]({record.name}) | {title} |" in record.with_name("README.md").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_relative_link_leads_to_a_file(page):
+    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
+
+    assert [target for target in targets if not (page.parent / target).exists()] == []
