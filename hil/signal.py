@@ -14,13 +14,13 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from hil.errors import HilError
 from hil.units import format_duration, format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hil.clock import Clock
 
@@ -60,6 +60,17 @@ class Check:
     mark_ns: int
 
 
+class Asked(Protocol):
+    """What a record of a signal needs: its name, its unit, its samples."""
+
+    name: str
+    unit: str
+
+    def samples(self) -> tuple[Sequence[int], Sequence[bool | float | str]]:
+        """Production times [ns] and values, in order."""
+        ...
+
+
 class Timeline:
     """The test's mark, and the record of stimuli and checks.
 
@@ -77,6 +88,8 @@ class Timeline:
     ) -> None:
         self.clock = clock
         self.mark_ns = 0
+        self.asked: dict[str, Asked] = {}
+        """Every signal the test has asked about, by name."""
         self._on_stimulus = on_stimulus
         self._on_check = on_check
 
@@ -202,6 +215,10 @@ class Signal(Generic[Value]):
         end = len(self._produced) if until_ns is None else bisect_right(self._produced, until_ns)
         return [Reading(self._values[i], self._produced[i], self.name, self.unit) for i in range(first, end)]
 
+    def samples(self) -> tuple[Sequence[int], Sequence[Value]]:
+        """Production times [ns] and values of all samples, in order."""
+        return list(self._produced), list(self._values)
+
     def describe_last(self) -> str:
         """The newest sample in words, with its time."""
         if not self._values:
@@ -294,6 +311,7 @@ class Signal(Generic[Value]):
         return max(after - 1, 0) if self.held else after
 
     def _find(self, condition: Condition[Value], within: int, since: int | None) -> Reading[Value] | None:
+        self._timeline.asked[self.name] = self
         mark = self._timeline.mark_ns if since is None else since
         found: Reading[Value] | None = None
         start = 0
@@ -340,6 +358,7 @@ class Monitor(Generic[Value]):
         self._begin_ns = self._newest_ns = timeline.clock.now
         self._gap_ns = 0
         self._closed = False
+        timeline.asked[signal.name] = signal
         self._end_watch = signal.on_sample(self._sample)
         last = signal.last
         if signal.held and last is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hil.closed import Closed
 from hil.errors import HilError
 from hil.evidence.documents import measurement_fields
-from hil.evidence.raw import RawLog
+from hil.evidence.raw import RawLog, write_block
 from hil.evidence.recorder import SegmentRecorder
 from hil.limits import Limit, Measurement, Verdict, judge_test, take, worst
 from hil.rig.world import Rig, Sinks
@@ -177,6 +177,8 @@ class Trial(Closed):
         if trouble:
             found.verdict, found.reason = Verdict.ERROR, trouble
         now = self._now()
+        if self.rig is not None:
+            self._keep_signals(self.rig)
         for log in self._logs.values():
             log.close()
         self._recorder.write(
@@ -203,6 +205,16 @@ class Trial(Closed):
 
     def _has_records(self) -> bool:
         return bool(self.checks) or any(not taken.info for taken in self.measurements)
+
+    def _keep_signals(self, rig: Rig) -> None:
+        """Keep the samples of every signal the test asked about, one numpy block each, and declare its channel."""
+        folder = self._part.folder(self.desk.folder) / "signals"
+        for name, signal in sorted(rig.timeline.asked.items()):
+            times, values = signal.samples()
+            numbers = [float(value) for value in values if not isinstance(value, str)]
+            if numbers:
+                write_block(folder / f"{name}.npy", times, numbers)
+                self._recorder.write("channel", name=name, unit=signal.unit, samples=len(times))
 
     # -- records ------------------------------------------------------------------------------------------
 

@@ -166,7 +166,14 @@ class CanWire:
         Raises:
             HilError: for a node that is not on this wire, an unknown kind or parameter, or a value out of range.
         """
-        return bus_faults.apply(self, fault)
+        clear = bus_faults.apply(self, fault)
+        self._choose_again()
+
+        def undo() -> None:
+            clear()
+            self._choose_again()
+
+        return undo
 
     def cut(self, beyond: frozenset[str]) -> Callable[[], None]:
         """Separate some nodes from the others; each part is a bus of its own. The returned call joins them again.
@@ -191,6 +198,11 @@ class CanWire:
             node.detach()
         if _OPEN.get(self.name) is self:
             del _OPEN[self.name]
+
+    def _choose_again(self) -> None:
+        """A frame that was chosen and has not started yet meets the faults as they are now."""
+        for segment in self._segments.values():
+            segment.changed()
 
     def _arrange(self) -> None:
         """Put every node on the segment that the present cuts leave it on."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from hil.errors import EvidenceError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -52,3 +54,26 @@ class RawLog:
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
+
+
+def write_block(path: Path, times_ns: Sequence[int], values: Sequence[float]) -> None:
+    """Write the samples of one signal as a numpy block: fields ``t_ns`` [ns] and ``value`` [the signal's unit].
+
+    Blocks may stand one after the other in one file; ``numpy.load`` on an open file reads them one by one.
+
+    Raises:
+        EvidenceError: when it cannot be written.
+    """
+    import numpy as np
+
+    block = np.empty(len(times_ns), dtype=[("t_ns", "<i8"), ("value", "<f8")])
+    block["t_ns"], block["value"] = times_ns, values
+    written = BytesIO()
+    np.lib.format.write_array(written, block, allow_pickle=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(written.getvalue())
+    except OSError as error:
+        raise EvidenceError(
+            f"recording failed: {path}: {error.strerror} (errno {error.errno}); free space or check the disk"
+        ) from error

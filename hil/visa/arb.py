@@ -11,8 +11,9 @@ import numpy as np
 
 from hil.visa import iq
 from hil.visa.keysight_n5182b import REPEATS_MAX, SAMPLES_MIN, STEPS_MAX
+from hil.visa.scpi.arguments import Rest
 from hil.visa.scpi.errors import ScpiError
-from hil.visa.scpi.parameters import Block, Integer, Rest, Text
+from hil.visa.scpi.parameters import Block, Integer, Text
 from hil.visa.scpi.tree import Command
 
 if TYPE_CHECKING:

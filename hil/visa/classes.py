@@ -6,9 +6,13 @@ are ours, with the unit in them. A client written against a class runs with ever
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, NamedTuple
+
+from hil.visa.driver import Channel, Driver
 
 if TYPE_CHECKING:
+    from hil.visa.declare import Measurement, Setting
     from hil.visa.tones import Playback, ToneSequence
 
 
@@ -20,94 +24,73 @@ class Measured(NamedTuple):
     instrument: str
 
 
-class DCOutput(Protocol):
-    """One output of a programmable supply (IviDCPwr base and measurement)."""
+class DCOutput(Channel, ABC):
+    """One output of a programmable supply (IviDCPwr base, measurement and trigger)."""
 
-    @property
-    def voltage_v(self) -> float:
-        """Programmed voltage [V]."""
-        ...
-
-    @voltage_v.setter
-    def voltage_v(self, value: float, /) -> None: ...
-
-    @property
-    def current_limit_a(self) -> float:
-        """Current limit [A]."""
-        ...
-
-    @current_limit_a.setter
-    def current_limit_a(self, value: float, /) -> None: ...
-
-    @property
-    def tripped(self) -> tuple[str, ...]:
-        """Protections that hold the output off."""
-        ...
+    voltage_v: Setting[float]
+    current_limit_a: Setting[float]
+    over_voltage_v: Setting[float]
+    enabled: Setting[bool]
+    measured_voltage_v: Measurement[float]
+    measured_current_a: Measurement[float]
 
     def measure_voltage(self) -> Measured:
-        """Voltage at the terminals [V]."""
-        ...
+        """Voltage at the sense terminals [V], with the instrument it comes from."""
+        return Measured(self.measured_voltage_v, "V", self.where)
 
     def measure_current(self) -> Measured:
-        """Output current [A]."""
-        ...
+        """Output current [A], with the instrument it comes from."""
+        return Measured(self.measured_current_a, "A", self.where)
 
+    @property
+    @abstractmethod
+    def tripped(self) -> tuple[str, ...]:
+        """Protections that hold the output off."""
+
+    @abstractmethod
     def on(self) -> None:
         """Switch on, with read-back."""
-        ...
 
-    def off(self) -> None:
-        """Switch off, with read-back."""
-        ...
+    @abstractmethod
+    def off(self, *, residual_v: float = 1.0) -> None:
+        """Switch off, with read-back of the state and of the voltage, which must fall below ``residual_v`` [V]."""
 
+    @abstractmethod
     def clear_protection(self) -> None:
         """Clear a latched protection; the output stays off."""
-        ...
 
+    @abstractmethod
     def dropout(self, duration_ns: int, *, to_v: float = 0.0) -> None:
         """Interrupt the voltage for a duration [ns], timed by the supply."""
-        ...
 
 
-class DCPower(Protocol):
+class DCPower(Driver, ABC):
     """A programmable supply (IviDCPwr)."""
 
+    @abstractmethod
     def output(self, number: int) -> DCOutput:
         """One output, numbered from 1."""
-        ...
 
+    @abstractmethod
     def all_off(self) -> None:
         """Switch every output off, with read-back."""
-        ...
 
 
-class RFSigGen(Protocol):
+class RFSigGen(Driver, ABC):
     """An RF signal generator (IviRFSigGen base, FM and arb)."""
 
-    @property
-    def frequency_hz(self) -> float:
-        """Carrier frequency [Hz]."""
-        ...
+    frequency_hz: Setting[float]
+    level_dbm: Setting[float]
+    rf_enabled: Setting[bool]
 
-    @frequency_hz.setter
-    def frequency_hz(self, value: float, /) -> None: ...
-
-    @property
-    def level_dbm(self) -> float:
-        """Output level at the connector [dBm]."""
-        ...
-
-    @level_dbm.setter
-    def level_dbm(self, value: float, /) -> None: ...
-
+    @abstractmethod
     def rf_on(self) -> None:
         """Switch the RF output on, with read-back."""
-        ...
 
+    @abstractmethod
     def rf_off(self) -> None:
         """Switch the RF output off, with read-back."""
-        ...
 
+    @abstractmethod
     def play(self, sequence: ToneSequence) -> Playback:
         """Play a sequence of tones once; its t0 is the edge of the marker."""
-        ...

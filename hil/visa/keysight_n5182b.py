@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from hil.errors import InstrumentError
 from hil.units import ms, s
+from hil.visa.classes import RFSigGen
 from hil.visa.declare import Setting
-from hil.visa.driver import Driver
 from hil.visa.scpi.parameters import Boolean, Choice, Number, Text
 from hil.visa.tones import Playback, ToneSequence, check
 
@@ -32,7 +32,7 @@ MARKER_NS = 1 * ms
 _SEQUENCE_NAME = "SEQ:HIL"
 
 
-class KeysightN5182B(Driver):
+class KeysightN5182B(RFSigGen):
     """A Keysight N5182B MXG; plays tone sequences from its waveform memory, timed by its marker 1."""
 
     manufacturers: ClassVar[tuple[str, ...]] = ("Keysight Technologies", "Agilent Technologies")

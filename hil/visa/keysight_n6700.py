@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from hil.errors import InstrumentError
 from hil.units import format_duration, s
-from hil.visa.classes import Measured
+from hil.visa.classes import DCOutput, DCPower
 from hil.visa.declare import Action, Measurement, Setting
-from hil.visa.driver import Channel, Driver
 from hil.visa.scpi.parameters import Boolean, Choice, Integer, Number, Numbers, Text
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ _AMPS = Number("A", 0.0, AMPS_MAX)
 _CONDITION = Integer(0, 0x7FFF)
 
 
-class Output(Channel):
+class Output(DCOutput):
     """One output of the system: an N6752A module (50 V, 10 A, 100 W, autoranging)."""
 
     voltage_v = Setting(
@@ -143,14 +142,6 @@ class Output(Channel):
         """The protections that hold the output off."""
         condition = self.questionable_condition
         return tuple(name for bit, name in _TRIPS.items() if condition & bit)
-
-    def measure_voltage(self) -> Measured:
-        """Voltage at the sense terminals [V], with the instrument it comes from."""
-        return Measured(self.measured_voltage_v, "V", self.where)
-
-    def measure_current(self) -> Measured:
-        """Output current [A], with the instrument it comes from."""
-        return Measured(self.measured_current_a, "A", self.where)
 
     def on(self) -> None:
         """Switch the output on and read back that it is programmed on and no protection holds it off.
@@ -257,7 +248,7 @@ class Output(Channel):
         raise InstrumentError(f"{self.where}: the list of {duration_s:g} s does not end; abort_transient() stops it")
 
 
-class KeysightN6700(Driver):
+class KeysightN6700(DCPower):
     """A Keysight N6700 modular power system; ``output(1)`` is its first output."""
 
     manufacturers: ClassVar[tuple[str, ...]] = ("Keysight Technologies", "Agilent Technologies")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from hil.visa.declare import Action, Declaration, Measurement, Setting, declared
+from hil.visa.scpi.arguments import Channels, Optional
 from hil.visa.scpi.engine import Engine, Later, Result
-from hil.visa.scpi.parameters import Channels, Number, Numbers, Optional, Parameter, Value
+from hil.visa.scpi.parameters import Number, Numbers, Parameter, Value
 from hil.visa.scpi.parser import Kind, Token
 from hil.visa.scpi.tree import Command, mnemonics
 

@@ -9,7 +9,6 @@ is no part of this project. It is taken only when its checksum is the one below.
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import tarfile
@@ -31,7 +30,7 @@ def library() -> Path:
         with tempfile.TemporaryDirectory(dir=FOLDER.parent) as scratch:  # two test workers may be here at once
             built = _compile(_unpack(_fetch(Path(scratch)), Path(scratch) / "source"))
             FOLDER.mkdir(exist_ok=True)
-            os.replace(built, found)
+            built.replace(found)
     return found
 
 

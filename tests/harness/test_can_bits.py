@@ -24,7 +24,7 @@ REMOTE = st.tuples(st.integers(0, 0x7FF), st.integers(0, 8), st.booleans()).map(
 )
 FRAMES = st.one_of(STANDARD, EXTENDED, REMOTE)
 
-# identifier, data, extended, remote -> bits with intermission; from canframelen.c of can-utils 2020.11.0, mode CFL_EXACT
+# identifier, data, extended, remote, bits with intermission; from canframelen.c of can-utils 2020.11.0, CFL_EXACT
 KNOWN_LENGTHS = [
     (0x000, "", False, False, 53),
     (0x7FF, "", False, False, 50),

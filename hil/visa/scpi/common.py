@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hil.visa.scpi.arguments import Channels
 from hil.visa.scpi.engine import Later
-from hil.visa.scpi.parameters import Channels, Integer
+from hil.visa.scpi.parameters import Integer
 from hil.visa.scpi.tree import Command
 
 if TYPE_CHECKING:

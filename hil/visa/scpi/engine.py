@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from hil.visa.scpi.arguments import arguments
 from hil.visa.scpi.errors import ScpiError
-from hil.visa.scpi.parameters import arguments
 from hil.visa.scpi.parser import parse, split_messages
 from hil.visa.scpi.status import Event, Status
 from hil.visa.scpi.tree import Tree

@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from hil.visa.scpi.errors import ScpiError
 from hil.visa.scpi.parser import Kind, Token
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -23,7 +20,6 @@ NOT_A_NUMBER = 9.91e37
 
 _WRONG_KIND = {Kind.NUMBER: -128, Kind.CHARACTERS: -148, Kind.STRING: -158, Kind.BLOCK: -168, Kind.EXPRESSION: -178}
 _MULTIPLIERS = {"G": 1e9, "MA": 1e6, "K": 1e3, "M": 1e-3, "U": 1e-6, "N": 1e-9, "P": 1e-12}
-_CHANNEL = re.compile(r"\s*(\d{1,4})\s*(?::\s*(\d{1,4})\s*)?\Z", re.ASCII)
 
 
 class Parameter(Protocol[T_co]):
@@ -64,7 +60,8 @@ class Value(Parameter[T], Protocol[T]):
         ...
 
 
-def _wrong(token: Token) -> ScpiError:
+def wrong_kind(token: Token) -> ScpiError:
+    """The error for a token of another kind than the parameter: number, word, string, block or expression."""
     return ScpiError(_WRONG_KIND[token.kind], token.text[:40])
 
 
@@ -130,7 +127,7 @@ class Number:
                 raise ScpiError(-141, token.text)
             return value
         if token.kind is not Kind.NUMBER:
-            raise _wrong(token)
+            raise wrong_kind(token)
         value = token.value
         if token.suffix:
             if not self.known_suffixes:
@@ -241,7 +238,7 @@ class Integer:
 
     def _word(self, token: Token) -> float:
         if token.kind is not Kind.CHARACTERS:
-            raise _wrong(token)
+            raise wrong_kind(token)
         word = token.text.upper()
         if word in ("MIN", "MINIMUM"):
             return self.low
@@ -272,7 +269,7 @@ class Boolean:
                 raise ScpiError(-138, token.suffix)
             return abs(token.value) >= 0.5
         if token.kind is not Kind.CHARACTERS:
-            raise _wrong(token)
+            raise wrong_kind(token)
         word = token.text.upper()
         if word not in ("ON", "OFF"):
             raise ScpiError(-224, token.text)
@@ -326,7 +323,7 @@ class Choice:
             ScpiError: -224 for a word that is not one of them.
         """
         if token.kind is not Kind.CHARACTERS:
-            raise _wrong(token)
+            raise wrong_kind(token)
         short = self._known.get(token.text.upper())
         if short is None:
             raise ScpiError(-224, token.text)
@@ -369,7 +366,7 @@ class Text:
             ScpiError: for anything but a string.
         """
         if token.kind is not Kind.STRING:
-            raise _wrong(token)
+            raise wrong_kind(token)
         return token.text
 
     def format(self, value: str) -> str:
@@ -406,47 +403,8 @@ class Block:
             ScpiError: for anything but a block.
         """
         if token.kind is not Kind.BLOCK:
-            raise _wrong(token)
+            raise wrong_kind(token)
         return token.text.encode("latin-1")
-
-
-class Channels:
-    """A channel list ``(@1,3:5)``.
-
-    Args:
-        count: the instrument's channels are 1 to ``count``.
-    """
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def accepts(self, token: Token) -> bool:
-        """Expressions."""
-        return token.kind is Kind.EXPRESSION
-
-    def parse(self, token: Token) -> tuple[int, ...]:
-        """The channels in the order they are listed.
-
-        Raises:
-            ScpiError: -171 for a list that cannot be read, -222 for a channel that does not exist.
-        """
-        if token.kind is not Kind.EXPRESSION:
-            raise _wrong(token)
-        if not token.text.startswith("@"):
-            raise ScpiError(-171, f"({token.text[:40]})")
-        return tuple(self._listed(token.text))
-
-    def _listed(self, text: str) -> Iterator[int]:
-        for part in text[1:].split(","):
-            match = _CHANNEL.match(part)
-            if match is None:
-                raise ScpiError(-171, f"({text[:40]})")
-            first = int(match[1])
-            last = first if match[2] is None else int(match[2])
-            for channel in (first, last):
-                if not 1 <= channel <= self.count:
-                    raise ScpiError(-222, f"channel {channel} of {self.count}")
-            yield from range(first, last + 1) if first <= last else range(first, last - 1, -1)
 
 
 class Numbers:
@@ -500,82 +458,6 @@ class Numbers:
         if not 1 <= len(value) <= self.most:
             raise ValueError(f"must be 1 to {self.most} values, not {len(value)}")
         return tuple(map(self.each.check, value))
-
-
-class Rest:
-    """All tokens that are left, unread: for commands whose parameters repeat in groups."""
-
-    def accepts(self, token: Token) -> bool:
-        """Anything."""
-        del token
-        return True
-
-    def parse(self, token: Token) -> tuple[Token, ...]:
-        """One of the tokens; the engine joins the tuples."""
-        return (token,)
-
-
-@dataclass(frozen=True)
-class Optional(Generic[T]):
-    """A parameter that may be left out.
-
-    Args:
-        inner: what it is when it is there.
-        default: what the command gets when it is not.
-    """
-
-    inner: Parameter[T]
-    default: T | None = None
-
-    def accepts(self, token: Token) -> bool:
-        """What the parameter inside accepts."""
-        return self.inner.accepts(token)
-
-    def parse(self, token: Token) -> T:
-        """As the parameter inside."""
-        return self.inner.parse(token)
-
-
-def arguments(parameters: tuple[Parameter[object], ...], tokens: tuple[Token, ...]) -> tuple[object, ...]:
-    """Match the tokens of a unit with the parameters of its command.
-
-    Raises:
-        ScpiError: -109 for a missing parameter, -108 for one too many, or what a parameter raises.
-    """
-    values: list[object] = []
-    position = 0
-    for parameter in parameters:
-        token = tokens[position] if position < len(tokens) else None
-        if isinstance(parameter, Optional) and (token is None or not parameter.accepts(token)):
-            values.append(parameter.default)
-            continue
-        if token is None:
-            raise ScpiError(-109)
-        if isinstance(parameter, Rest):
-            values.append(tokens[position:])
-            position = len(tokens)
-            continue
-        if isinstance(parameter, Numbers):
-            run = _run_of(parameter, tokens, position)
-            values.append(run)
-            position += len(run)
-            continue
-        values.append(parameter.parse(token))
-        position += 1
-    if position < len(tokens):
-        raise ScpiError(-108, tokens[position].text[:40])
-    return tuple(values)
-
-
-def _run_of(parameter: Numbers, tokens: tuple[Token, ...], position: int) -> tuple[float, ...]:
-    found = list(parameter.parse(tokens[position]))
-    for token in tokens[position + 1 :]:
-        if token.kind not in (Kind.NUMBER, Kind.CHARACTERS):
-            break
-        found += parameter.parse(token)
-    if len(found) > parameter.most:
-        raise ScpiError(-223, f"{len(found)} values, at most {parameter.most}")
-    return tuple(found)
 
 
 def _short(word: str) -> str:

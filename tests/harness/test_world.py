@@ -1,0 +1,112 @@
+"""An open rig: fresh worlds, undo last first, names and kinds, faults on any part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hil.errors import ConfigError, HilError
+from hil.io.card import IoCard
+from hil.rig.blueprint import Blueprint
+from hil.rig.loader import load_rig
+from hil.rig.world import Rig
+from hil.units import ms
+from hil.visa.keysight_n6700 import KeysightN6700
+
+CARD = 'driver = "hil.io.card:IoCard"\nmodel = "hil.io.sim_card:SimIoCard"\n'
+RIG = f"""[rig]
+name = "small"
+
+[instrument.stand]
+{CARD}
+[instrument.psu]
+driver = "hil.visa.keysight_n6700:KeysightN6700"
+model = "hil.visa.keysight_n6700_twin:KeysightN6700Twin"
+limits = {{ voltage_max_v = 30.0 }}
+
+[net.out]
+pins = ["psu.out1", "stand.load_out"]
+ohms = {{ "stand.load_out" = 10.0 }}
+"""
+
+
+def blueprint(folder: Path, text: str = RIG) -> Blueprint:
+    (folder / "rig.toml").write_text(text)
+    return Blueprint.of(load_rig(folder / "rig.toml"))
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(blueprint(tmp_path))
+
+
+def test_every_world_begins_at_zero_and_knows_nothing_of_the_last(tmp_path: Path) -> None:
+    plan = blueprint(tmp_path)
+    first = Rig(plan)
+    first.instrument("psu", KeysightN6700).output(1).voltage_v = 28.0
+    first.close()
+    second = Rig(plan)
+    assert second.clock.now < 100 * ms
+    assert second.instrument("psu", KeysightN6700).output(1).voltage_v == 0.0
+
+
+def test_undo_is_last_first_and_goes_on_after_an_error(rig: Rig) -> None:
+    done: list[str] = []
+
+    def stuck() -> None:
+        done.append("relay")
+        raise OSError("relay stuck")
+
+    rig.undo("supply", lambda: done.append("supply"))
+    rig.undo("relay", stuck)
+    rig.undo("carrier", lambda: done.append("carrier"))
+    with pytest.raises(HilError, match="not left as it was found: undo of relay: relay stuck"):
+        rig.close()
+    assert done == ["carrier", "relay", "supply"]
+
+
+def test_an_unknown_name_names_the_nearest(rig: Rig) -> None:
+    with pytest.raises(HilError, match=r"rig\.toml has no instrument stnd; did you mean stand\?"):
+        rig.card("stnd")
+
+
+def test_a_part_of_another_kind_is_refused(rig: Rig) -> None:
+    with pytest.raises(HilError, match="psu is a KeysightN6700, not a IoCard"):
+        rig.instrument("psu", IoCard)
+
+
+def test_the_rig_files_limit_is_enforced_above_the_driver(rig: Rig) -> None:
+    with pytest.raises(HilError, match=r"31\.0|31 V"):
+        rig.instrument("psu", KeysightN6700).output(1).voltage_v = 31.0
+
+
+def test_a_supply_feeds_a_load_through_real_scpi_and_real_wiring(rig: Rig) -> None:
+    output = rig.instrument("psu", KeysightN6700).output(1)
+    output.voltage_v, output.current_limit_a = 28.0, 5.0
+    output.on()
+    reading = rig.card("stand").amps("load_out").expect(above=2.7, within=500 * ms)
+    assert reading.value == pytest.approx(2.8, abs=0.01)
+
+
+def test_a_fault_can_be_put_on_a_net_by_name(rig: Rig) -> None:
+    with rig.inject("out", "open"):
+        assert rig.wiring.pin("stand.load_out").volts == 0.0
+    with pytest.raises(HilError, match="no part of the rig is called outt"):
+        rig.inject("outt", "open")
+
+
+def test_a_simulated_instrument_answers_with_the_serial_number_of_the_rig_file(tmp_path: Path) -> None:
+    plan = blueprint(tmp_path, RIG.replace("limits = ", 'serial = "MY00000001"\nlimits = '))
+    assert Rig(plan).instrument("psu", KeysightN6700).identity.serial == "MY00000001"
+
+
+def test_a_driver_that_does_not_import_is_told_with_file_line_and_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"rig\.toml:9: instrument\.psu\.driver = 'hil\.visa\.acme:Psu' does not import"):
+        blueprint(tmp_path, RIG.replace("hil.visa.keysight_n6700:KeysightN6700", "hil.visa.acme:Psu"))
+
+
+def test_a_class_that_is_no_instrument_is_refused(tmp_path: Path) -> None:
+    plan = blueprint(tmp_path, RIG.replace("hil.visa.keysight_n6700:KeysightN6700", "pathlib:Path"))
+    with pytest.raises(ConfigError, match="Path is neither an I/O card nor a VISA driver"):
+        Rig(plan)
