@@ -6,10 +6,11 @@ BIN := .venv/bin
 RIG ?= rigs/sim.toml
 WORKERS ?= 2
 
-.PHONY: help setup qualify test lint format bench clean
+.PHONY: help setup qualify defects test lint format bench clean
 
 help:
 	@echo "make qualify   run the qualification tests of the reference launcher on the simulated rig, write the report"
+	@echo "make defects   prove that every qualification test can fail: a table test x seeded defect"
 	@echo "make test      run the harness's own tests and all doctests"
 	@echo "make lint      ruff, pyright and the import contracts"
 	@echo "make format    let ruff format and fix what it can"
@@ -23,6 +24,9 @@ setup:
 
 qualify: setup
 	@$(BIN)/hil qualify tests/launcher --rig $(RIG)
+
+defects: setup
+	@$(BIN)/hil defects tests/launcher --rig $(RIG) --defects tests/launcher/defects.toml --workers $(WORKERS)
 
 test: setup
 	@$(BIN)/python -m pytest -n $(WORKERS)

@@ -9,6 +9,7 @@ import click
 from hil.errors import HilError
 
 _RUN = click.argument("run", type=click.Path(path_type=Path))
+_RIG = click.option("--rig", required=True, metavar="FILE", help="The rig file.")
 _USAGE = 2  # the exit code of a command that could not start its work
 
 
@@ -21,7 +22,23 @@ class Refusal(click.ClickException):
         super().__init__(_printable(str(error)))
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Main(click.Group):
+    """The top command; ``hil rig`` is imported when it is asked for, so that reports need no rig."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All subcommands, those imported later included."""
+        return sorted([*super().list_commands(ctx), "rig"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A subcommand by name."""
+        if cmd_name != "rig":
+            return super().get_command(ctx, cmd_name)
+        from hil.rig.commands import rig
+
+        return rig
+
+
+@click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="hil")
 def main() -> None:
     """Hardware-in-the-loop tests for launch vehicles."""
@@ -74,6 +91,57 @@ def report_command(run: Path, output: Path | None) -> None:
     except HilError as error:
         raise Refusal(error) from error
     click.echo(path)
+
+
+@main.command("qualify", context_settings={"ignore_unknown_options": True})
+@click.argument("tests", nargs=-1, required=True)
+@_RIG
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one key: a development run.")
+@click.option("--run-folder", type=click.Path(path_type=Path), help="Where to; default: runs/<utc>-<rig>.")
+def qualify_command(tests: tuple[str, ...], rig: str, sets: tuple[str, ...], run_folder: Path | None) -> None:
+    """Run TESTS on a rig and write the report, whatever the verdict; the exit code is the run's.
+
+    What follows -- among TESTS goes to pytest: hil qualify tests/launcher --rig rigs/sim.toml -- -n 2
+    """
+    from hil.campaign.qualify import qualify
+
+    try:
+        done = qualify(tests, rig, root=Path.cwd(), sets=sets, folder=run_folder)
+    except HilError as error:
+        raise Refusal(error) from error
+    if done.report is None:
+        click.echo(f"no report: {_printable(done.trouble)}", err=True)
+    else:
+        click.echo(f"report: {done.report}")
+    raise SystemExit(done.code)
+
+
+@main.command("defects")
+@click.argument("tests", nargs=-1, required=True)
+@_RIG
+@click.option(
+    "--defects", "file", type=click.Path(path_type=Path), required=True, help="TOML file of the seeded defects."
+)
+@click.option("--workers", default=2, show_default=True, help="How many runs at a time.")
+def defects_command(tests: tuple[str, ...], rig: str, file: Path, workers: int) -> None:
+    """Run TESTS without a defect and once per seeded defect, and print which test found which.
+
+    Exit code 0 when every test finds a defect, every defect is found, and the rig without one passes; else 1.
+    """
+    from hil.campaign.defects import Campaign, kill_table, load_defects
+
+    try:
+        defects = load_defects(file)
+        table = kill_table(Campaign(tests, rig, Path.cwd()), defects, workers=workers)
+    except HilError as error:
+        raise Refusal(error) from error
+    for line in table.lines():
+        click.echo(line)
+    problems = table.problems(defects)
+    for problem in problems:
+        click.echo(_printable(problem), err=True)
+    click.echo(f"{len(table.tests)} tests, {len(defects)} seeded defects: {len(problems) or 'no'} problems")
+    raise SystemExit(1 if problems else 0)
 
 
 def _printable(text: str) -> str:

@@ -1,4 +1,3 @@
-# ruff: noqa: A005  # hil.profile, inside a package, hides no standard-library module
 """Profiles: what an article must be, as limits and parameters with unit, clause, source and grade.
 
 A profile is one TOML file of one origin: a rule, or the specification that an article was bought by. A test

@@ -6,7 +6,6 @@ a PASS is *passed*. The plugin counts planned against judged tests by itself; a 
 
 from __future__ import annotations
 
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -222,8 +221,7 @@ class _Control(_Recording):
         if self.ending is None:
             return
         terminalreporter.section("rig")
-        width, coloured = get_terminal_size().columns, terminalreporter.hasmarkup
-        for line in self.ending.lines(self.run, self.outcomes, width=width, coloured=coloured):
+        for line in self.ending.lines(self.run, self.outcomes, coloured=terminalreporter.hasmarkup):
             terminalreporter.write_line(line)
 
 

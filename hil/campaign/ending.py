@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -11,14 +12,14 @@ from hil.errors import EvidenceError
 from hil.limits import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from rich.text import Text
 
     from hil.campaign.session import RunSession
     from hil.evidence.finalise import Finalised
 
 _COLOURS = {"PASS": "green", "NOT_RUN": "yellow", "INCONCLUSIVE": "yellow"}
-_HEADINGS = ("test", "verdict", "measurement", "value", "limits", "margin", "")
-_NARROWEST = 120  # columns below which the table would fold every line
+_NOTHING: Mapping[str, Any] = {"verdict": "no verdict", "rows": []}
+_VERDICT_WIDTH = len("OUT_OF_FAMILY")
 
 
 @dataclass(frozen=True)
@@ -29,21 +30,17 @@ class Ending:
     finalised: Finalised | None
     trouble: str = ""
 
-    def lines(
-        self, run: RunSession, outcomes: Mapping[str, Mapping[str, Any]], *, width: int, coloured: bool
-    ) -> list[str]:
+    def lines(self, run: RunSession, outcomes: Mapping[str, Mapping[str, Any]], *, coloured: bool) -> list[str]:
         """What the terminal is told: every measurement with its limits and margin, counts, and the evidence.
 
         Args:
             run: the run.
             outcomes: what each judged test reported, by its id.
-            width: columns of the terminal.
-            coloured: whether it understands colours.
+            coloured: whether the terminal understands colours.
         """
         if self.finalised is None:
             return [f"ERROR: {self.trouble}"]
-        table = _table(run, outcomes, max(width, _NARROWEST), coloured)
-        return [*table, *_counts(run, self.finalised)]
+        return [*_table(run, outcomes, coloured), "", *_counts(run, self.finalised)]
 
 
 def end_run(run: RunSession) -> Ending:
@@ -71,26 +68,26 @@ def _counts(run: RunSession, finalised: Finalised) -> list[str]:
     return lines + [f"ERROR: {finding}" for finding in finalised.findings]
 
 
-def _table(run: RunSession, outcomes: Mapping[str, Mapping[str, Any]], width: int, coloured: bool) -> list[str]:
+def _table(run: RunSession, outcomes: Mapping[str, Mapping[str, Any]], coloured: bool) -> list[str]:
+    """A line per test, and below it a line per measurement, in columns."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    def verdict(text: str) -> Text:
-        return Text(text, style=_COLOURS.get(text, "red"))
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in _HEADINGS:
-        table.add_column(heading, justify="right" if heading in ("value", "margin") else "left", overflow="fold")
-    for nodeid in run.planned:
-        found = outcomes.get(nodeid, {"verdict": "no verdict", "rows": []})
-        head = (Text(nodeid.rpartition("::")[2]), verdict(found["verdict"]))
-        for cells in found["rows"] or [[""] * 5]:
-            table.add_row(*head, *map(Text, cells[:4]), verdict(cells[4]))
-            head = (Text(""), Text(""))
+    found = {nodeid: outcomes.get(nodeid, _NOTHING) for nodeid in run.planned}
+    rows = [cells for outcome in found.values() for cells in outcome["rows"]]
+    widths = [max((len(cells[column]) for cells in rows), default=0) for column in range(4)]
     written = StringIO()
-    Console(file=written, width=width, force_terminal=coloured, no_color=not coloured).print(table)
+    console = Console(file=written, force_terminal=coloured, no_color=not coloured, soft_wrap=True, highlight=False)
+    for nodeid, outcome in found.items():
+        console.print(_verdict(outcome["verdict"], Text), Text(nodeid.rpartition("/")[2], style="bold"))
+        for name, value, limits, margin, verdict in outcome["rows"]:
+            cells = (name.ljust(widths[0]), value.rjust(widths[1]), limits.center(widths[2]), margin.rjust(widths[3]))
+            console.print(Text(f"    {'   '.join(cells)}   "), _verdict(verdict, Text), sep="")
     return [line.rstrip() for line in written.getvalue().splitlines()]
+
+
+def _verdict(verdict: str, text: type[Text]) -> Text:
+    return text(verdict.ljust(_VERDICT_WIDTH), style=_COLOURS.get(verdict, "red"))
 
 
 def _relative(folder: Path) -> str:

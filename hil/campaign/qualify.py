@@ -64,6 +64,6 @@ def qualify(
 
 
 def _report(folder: Path) -> Path:
-    from hil.report import write_report
+    from hil.report.render import write_report
 
     return write_report(folder)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     Signals = Mapping[str, float | int | str]
 
-_UNREAD_MAX = 16_384
+UNREAD_MAX = 16_384
+"""Frames that wait unread at most; beyond that the oldest are lost and reading says so."""
 
 
 class Bus:
@@ -46,7 +47,7 @@ class Bus:
         self._link = link
         self._senders: dict[str, Sender] = {}
         self._periodic: list[PeriodicMessage] = []
-        self._unread: deque[Frame] = deque(maxlen=_UNREAD_MAX)
+        self._unread: deque[Frame] = deque(maxlen=UNREAD_MAX)
         self._lost = 0
         self._stop_listening = link.listen(self._arrived)
 
@@ -135,7 +136,7 @@ class Bus:
         if self._lost:
             lost, self._lost = self._lost, 0
             raise BusError(
-                f"bus {self.name}: {lost} frames were lost because {_UNREAD_MAX} waited unread; "
+                f"bus {self.name}: {lost} frames were lost because {UNREAD_MAX} waited unread; "
                 "drop them with bus.clear(), or use bus.subscribe(fn)"
             )
         return self._unread.popleft()
@@ -175,7 +176,7 @@ class Bus:
         self.raw.shutdown()
 
     def _arrived(self, frame: Frame) -> None:
-        if len(self._unread) == _UNREAD_MAX:
+        if len(self._unread) == UNREAD_MAX:
             self._lost += 1
         self._unread.append(frame)
 
@@ -207,6 +208,11 @@ class PeriodicMessage:
         changed = {**self._signals, **signals}
         self._bus.database.encode(self._name, changed)
         self._signals = changed
+
+    @property
+    def running(self) -> bool:
+        """Whether it is still being sent."""
+        return self._event.active
 
     def stop(self) -> None:
         """Send no more; harmless when stopped."""

@@ -228,7 +228,7 @@ def _attempt(raw: _RawAttempt) -> Attempt:
         message=stop.text("message", ""),
         duration_ns=stop.integer("t_ns", 0),
         torn=raw.torn,
-        measurements=tuple(_measured(fields) for fields in by_kind.get("measurement", [])),
+        measurements=tuple(measured_of(fields) for fields in by_kind.get("measurement", [])),
         checks=tuple(_check(fields) for fields in events if fields.text("what") == "check"),
         events=tuple(_event(fields) for fields in events if fields.text("what") != "check"),
         channels=tuple(
@@ -242,7 +242,12 @@ def _attempt(raw: _RawAttempt) -> Attempt:
     )
 
 
-def _measured(fields: Fields) -> Measured:
+def measured_of(fields: Fields) -> Measured:
+    """A ``measurement`` document as a record.
+
+    Raises:
+        EvidenceError: when a field of it has no sense.
+    """
     family = fields.numbers("family", 2)
     return Measured(
         t_ns=fields.integer("t_ns"),

@@ -66,12 +66,13 @@ class Tally:
 def verdict_of(attempts: Sequence[Verdict | None]) -> Verdict:
     """The verdict of a test: the worst of its attempts, since a second attempt takes nothing back.
 
-    An attempt whose recording breaks off is an ERROR; a test without an attempt is NOT_RUN.
+    An attempt whose recording breaks off shows nothing: INCONCLUSIVE, and a gap that makes the run INCOMPLETE. A
+    test without an attempt is NOT_RUN.
 
     >>> verdict_of([Verdict.FAIL, Verdict.PASS]), verdict_of([None]), verdict_of([])
-    (<Verdict.FAIL: 'FAIL'>, <Verdict.ERROR: 'ERROR'>, <Verdict.NOT_RUN: 'NOT_RUN'>)
+    (<Verdict.FAIL: 'FAIL'>, <Verdict.INCONCLUSIVE: 'INCONCLUSIVE'>, <Verdict.NOT_RUN: 'NOT_RUN'>)
     """
-    return worst(Verdict.ERROR if verdict is None else verdict for verdict in attempts)
+    return worst(Verdict.INCONCLUSIVE if verdict is None else verdict for verdict in attempts)
 
 
 def tally(planned: int, segments: Iterable[Segment], *, unsafe: bool = False, finished: bool = True) -> Tally:

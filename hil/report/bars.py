@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,10 @@ class _Scale:
     right: float
 
     def x(self, value: float) -> float:
-        part = min(1.0, max(0.0, (value - self.left) / (self.right - self.left)))
+        span = self.right - self.left
+        if not 0.0 < span < math.inf:  # limits that floats cannot tell apart, or that they cannot span
+            return WIDTH / 2
+        part = min(1.0, max(0.0, (value - self.left) / span))
         return _EDGE + part * (WIDTH - 2 * _EDGE)
 
     def at(self, value: float) -> str:

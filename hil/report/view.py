@@ -60,8 +60,8 @@ class AttemptView:
 
     @property
     def verdict(self) -> str:
-        """Its verdict; ERROR when its recording breaks off."""
-        return (self.attempt.verdict or Verdict.ERROR).value
+        """Its verdict; INCONCLUSIVE when its recording breaks off."""
+        return (self.attempt.verdict or Verdict.INCONCLUSIVE).value
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,19 +158,24 @@ class IdentityTable:
 
 
 def identity_tables(identity: Document) -> list[IdentityTable]:
-    """The identity of a run as tables: the rig, each list of instruments or articles in it, then the rest."""
+    """The identity of a run as tables: the rig, each set of instruments or articles in it, then the rest."""
     rig = identity.get("rig")
     tables: list[IdentityTable] = []
     if isinstance(rig, dict):
-        lists = {key: value for key, value in rig.items() if isinstance(value, list) and _are_tables(value)}
-        tables.append(IdentityTable("rig", (), _pairs({key: rig[key] for key in rig if key not in lists})))
-        tables += [_listed(key, value) for key, value in lists.items()]
+        listed = {key: rows for key, value in rig.items() if (rows := _rows_of(value))}
+        tables.append(IdentityTable("rig", (), _pairs({key: rig[key] for key in rig if key not in listed})))
+        tables += [_listed(key, rows) for key, rows in listed.items()]
     tables.append(IdentityTable("run", (), _pairs({key: identity[key] for key in identity if key != "rig"})))
     return tables
 
 
-def _are_tables(value: list[Json]) -> bool:
-    return bool(value) and all(isinstance(item, dict) for item in value)
+def _rows_of(value: Json) -> list[Document]:
+    """A list of mappings, or a mapping of them by name; empty when the value is something else."""
+    if isinstance(value, dict):
+        rows = [{"name": name, **item} for name, item in value.items() if isinstance(item, dict)]
+    else:
+        rows = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    return rows if isinstance(value, list | dict) and len(rows) == len(value) else []
 
 
 def _pairs(values: Document) -> tuple[tuple[str, ...], ...]:
@@ -179,8 +184,7 @@ def _pairs(values: Document) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def _listed(title: str, items: list[Json]) -> IdentityTable:
-    rows = [item for item in items if isinstance(item, dict)]
+def _listed(title: str, rows: list[Document]) -> IdentityTable:
     columns = sorted({key for row in rows for key in row}, key=lambda key: (key != "name", key))
     texts = tuple(tuple(flat(row[key]) if key in row else "" for key in columns) for row in rows)
     return IdentityTable(title, tuple(columns), texts)

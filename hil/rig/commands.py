@@ -1,4 +1,4 @@
-"""``hil rig``: look at a rig file without opening the rig."""
+"""``hil rig``: look at a rig file without opening anything real."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 import click
 
-from hil.errors import ConfigError
+from hil.errors import ConfigError, HilError
+from hil.rig.blueprint import Blueprint
 from hil.rig.loader import load_rig
 from hil.rig.preflight import check_rig
 from hil.rig.schema import json_schema, key_table
+from hil.rig.world import Rig
 from hil.toml_lines import dotted
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def rig() -> None:
-    """Check, describe and show rig files; nothing is opened."""
+    """Check, describe and show rig files; nothing real is opened."""
 
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))
@@ -39,11 +41,17 @@ _SETS = click.option(
 @_FILE
 @_SETS
 def check(file: Path, sets: tuple[str, ...]) -> None:
-    """Check a rig file, the files it names, and that its drivers, models and clients import."""
+    """Check a rig file and the files it names, import its classes; a virtual rig is put together once too."""
     rigfile = _load(file, sets)
     problems = check_rig(rigfile)
     if problems:
         _refuse("\n".join(problems))
+    try:
+        blueprint = Blueprint.of(rigfile)
+        if rigfile.rig.is_virtual:
+            Rig(blueprint).close()
+    except HilError as problem:
+        _refuse(str(problem))
     click.echo(f"{rigfile.file.as_posix()}: good ({_summary(rigfile)})")
 
 

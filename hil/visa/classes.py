@@ -92,5 +92,9 @@ class RFSigGen(Driver, ABC):
         """Switch the RF output off, with read-back."""
 
     @abstractmethod
+    def wait_until_settled(self) -> None:
+        """Wait until frequency, level and the waveform player have settled."""
+
+    @abstractmethod
     def play(self, sequence: ToneSequence) -> Playback:
         """Play a sequence of tones once; its t0 is the edge of the marker."""

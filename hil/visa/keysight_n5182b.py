@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from hil.errors import InstrumentError
 from hil.units import ms, s
+from hil.visa import iq
 from hil.visa.classes import RFSigGen
 from hil.visa.declare import Setting
 from hil.visa.scpi.parameters import Boolean, Choice, Number, Text
@@ -153,7 +154,7 @@ class KeysightN5182B(RFSigGen):
         """
         self.arm(sequence)
         self.wait_until_settled()
-        self.announce(f"{self.name}.play", sequence)
+        self.announce(f"{self.name}.play", str(sequence))
         self.write("*TRG")
         return Playback(sequence.duration_ns, sequence.marker_ns)
 
@@ -166,7 +167,7 @@ class KeysightN5182B(RFSigGen):
         self._check_sequence(sequence)
         if sequence == self._armed:
             return
-        self.announce(f"{self.name}.arm", sequence)
+        self.announce(f"{self.name}.arm", str(sequence))
         self._armed = None
         with self.group():
             self.arrange(KeysightN5182B.arb_enabled, False)
@@ -199,8 +200,6 @@ class KeysightN5182B(RFSigGen):
 
     def _load(self, sequence: ToneSequence) -> list[str]:
         """Download the segments that are not there yet; the steps of the sequence that plays them."""
-        from hil.visa import iq
-
         steps: list[str] = []
         phase = 0.0
         for index, burst in enumerate(sequence.bursts):

@@ -108,8 +108,8 @@ class _Stage:
         """A protection disables the output at once; the programmed state stays."""
         self._questionable(bit, present=True)
         self._stop_switching()
-        self.abort()
         self._die()
+        self.abort()
 
     @property
     def tripped(self) -> bool:
@@ -224,7 +224,7 @@ class _Stage:
 
     def _look(self) -> None:
         """Voltage or current at the terminals changed: current limit and protections."""
-        if not self.live:
+        if not self.live or self.tripped:
             return
         if self.pin.volts > self._panel.get(Output.over_voltage_v, self._number):
             self.trip(OVER_VOLTAGE)

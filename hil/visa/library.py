@@ -142,7 +142,7 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
         """Open a session with a simulated instrument.
 
         Raises:
-            VisaIOError: VI_ERROR_INV_RSRC_NAME or VI_ERROR_RSRC_NFND.
+            VisaIOError: VI_ERROR_INV_RSRC_NAME or VI_ERROR_RSRC_NFOUND.
         """
         del access_mode, open_timeout
         try:
@@ -199,11 +199,12 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
         if not engine.answer or engine.ready_ns > self._clock.now:
             self._await(opened)
         data, ended = engine.take(count, opened.stop)
-        if ended:
-            return data, StatusCode.success
-        if opened.stop is not None and data[-1] == opened.stop:
-            return data, StatusCode.success_termination_character_read
-        return data, StatusCode.success_max_count_read
+        status = StatusCode.success
+        if not ended:
+            at_stop = opened.stop is not None and data[-1] == opened.stop
+            status = StatusCode.success_termination_character_read if at_stop else StatusCode.success_max_count_read
+        self._last_status_in_session[session] = status
+        return data, status
 
     def clear(self, session: VISASession) -> StatusCode:
         """Device clear."""

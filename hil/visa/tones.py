@@ -40,6 +40,11 @@ class Burst:
     repeats: int = 1
     carrier: bool = True
 
+    def __str__(self) -> str:
+        tones = " + ".join(f"{frequency_hz:g} Hz" for frequency_hz, _ in self.tones)
+        times = f"{self.repeats} times " if self.repeats > 1 else ""
+        return f"{times}{format_duration(self.duration_ns)} {tones or ('carrier' if self.carrier else 'silence')}"
+
 
 def gap(duration_ns: int) -> Burst:
     """The bare carrier for a time [ns]."""
@@ -59,6 +64,9 @@ class ToneSequence:
     bursts: tuple[Burst, ...]
     sample_rate_hz: float = SAMPLE_RATE_HZ
     marked: int = 0
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.bursts))
 
     @property
     def duration_ns(self) -> int:

@@ -208,7 +208,7 @@ class Engine:
         return messages
 
     def _compile(self, message: bytes) -> tuple[_Call, ...]:
-        units, error = parse(message.decode("latin-1").removesuffix("\r"))
+        units, error = parse(message.decode("latin-1"))
         resolver = self.tree.resolver()
         calls: list[_Call] = []
         for unit in units:

@@ -176,9 +176,14 @@ def _tokens(text: str, position: int) -> tuple[tuple[Token, ...], int]:
         if position >= size or text[position] == ";":
             return tuple(tokens), position
         if text[position] != ",":
-            number = token.kind is Kind.NUMBER
-            raise ScpiError(-121 if number else -103, text[position : position + 12])
+            raise _after_parameter(token, text[position : position + 12])
         position = _skip(text, position + 1)
+
+
+def _after_parameter(token: Token, found: str) -> ScpiError:
+    if not (found[0].isascii() and found[0].isprintable()):
+        return ScpiError(-101, repr(found[0])[1:-1])
+    return ScpiError(-121 if token.kind is Kind.NUMBER and found[0] in "0123456789.+-#" else -103, found)
 
 
 def _token(text: str, position: int) -> tuple[Token, int]:

@@ -1,0 +1,61 @@
+"""The receivers and their supply: dropout, warm-up, input current."""
+
+from __future__ import annotations
+
+import pytest
+
+from hil.signal import HIGH, LOW
+from hil.units import ms
+
+
+@pytest.mark.requirement("FTS-R-11")
+@pytest.mark.measures("fts.dropout", "fts.armed_after_dropout", "fts.inadvertent_outputs")
+def test_a_dropout_changes_no_state(fts, uplink, stand, measure, profile, guaranteed_dbm, clock):
+    """After 50 ms without supply ARM is still latched, nothing else came on, and TERMINATE still works."""
+    uplink.send("ARM", level_dbm=guaranteed_dbm)
+    fts.arm_output.expect(HIGH, within=100 * ms)
+
+    began_ns = clock.now
+    stand.dropout(fts.name, round(profile.value("fts.dropout_time", "ms") * ms))
+    lost = fts.supply.expect(LOW, within=0, since=began_ns)
+    back = fts.supply.expect(HIGH, within=0, since=lost.at)
+    clock.sleep(100 * ms)
+
+    measure("fts.dropout", (back.at - lost.at) / ms, "ms")
+    measure("fts.armed_after_dropout", fts.arm_output.last.value is HIGH, "1")
+    measure("fts.inadvertent_outputs", sum(reading.value for reading in fts.terminate_output.history(began_ns)), "1")
+    uplink.send("TERMINATE", level_dbm=guaranteed_dbm)
+    fts.terminate_output.expect(HIGH, within=100 * ms)
+
+
+@pytest.mark.requirement("FTS-R-08")
+@pytest.mark.measures("fts.warm_up", "fts.response_time")
+def test_warm_up(unpowered_fts, uplink, stand, measure, profile, guaranteed_dbm, clock):
+    """Within its warm-up time after power-on a receiver works, and as fast as ever."""
+    fts = unpowered_fts
+    sent = uplink.send("ARM", level_dbm=guaranteed_dbm, duration_ns=1500 * ms)
+    stand.power_on(fts.name)
+    powered = fts.supply.expect(HIGH, within=100 * ms, since=sent.at)
+    armed = fts.arm_output.expect(HIGH, within=1500 * ms, since=powered.at)
+    measure("fts.warm_up", (armed.at - powered.at) / ms, "ms")
+
+    stand.power_off(fts.name)
+    clock.sleep(1000 * ms)
+    stand.power_on(fts.name)
+    clock.sleep(round(profile.value("fts.warm_up_time", "ms") * ms))
+    sent = uplink.send("ARM", level_dbm=guaranteed_dbm)
+    armed = fts.arm_output.expect(HIGH, within=100 * ms)
+    measure("fts.response_time", (armed.at - sent.at) / ms, "ms")
+
+
+@pytest.mark.requirement("FTS-R-02")
+@pytest.mark.measures("fts.input_current")
+def test_input_current(fts, stand, measure, supply_v, clock):
+    """A receiver draws the specified current, without a variation, at every supply voltage."""
+    stand.power_on(fts.name, supply_v)
+    clock.sleep(50 * ms)
+    began_ns = clock.now
+    clock.sleep(500 * ms)
+
+    measure("fts.input_current", fts.supply_a.last.value, "A")
+    assert fts.supply_a.history(began_ns) == []

@@ -1,0 +1,86 @@
+"""The receivers' RF side: threshold, response time, tone filters, deviation."""
+
+from __future__ import annotations
+
+import pytest
+
+from hil.signal import HIGH
+from hil.units import ms
+from hil_launcher.clients.sweep import threshold_sweep
+
+
+@pytest.mark.requirement("FTS-R-04")
+@pytest.mark.measures("fts.arm_threshold", "fts.arm_threshold_spread")
+def test_arm_threshold(fts, uplink, measure):
+    """ARM works at the guaranteed level and at every stronger one, going down and coming up."""
+
+    def arms_at(level_dbm):  # at the antenna port
+        fts.reset()
+        uplink.send("ARM", level_dbm=level_dbm)
+        return fts.arm_output.seen(HIGH, within=60 * ms)  # the pin, not telemetry
+
+    sweep = threshold_sweep(arms_at, from_dbm=-90.0, to_dbm=-125.0, step_db=0.5, tries=5)
+
+    measure("fts.arm_threshold", sweep.threshold_dbm, "dBm")
+    measure("fts.arm_threshold_spread", sweep.spread_db, "dB")
+    assert sweep.is_monotonic, sweep.table
+
+
+@pytest.mark.requirement("FTS-R-05")
+@pytest.mark.measures("fts.response_time")
+def test_response_time(fts, uplink, stand, measure, supply_v, guaranteed_dbm):
+    """ARM and TERMINATE reach their output pins in time, at the guaranteed level and every supply voltage."""
+    stand.power_on(fts.name, supply_v)
+
+    sent = uplink.send("ARM", level_dbm=guaranteed_dbm)
+    armed = fts.arm_output.expect(HIGH, within=100 * ms)
+    measure("fts.response_time", (armed.at - sent.at) / ms, "ms")
+
+    sent = uplink.send("TERMINATE", level_dbm=guaranteed_dbm)
+    terminated = fts.terminate_output.expect(HIGH, within=100 * ms)
+    measure("fts.response_time", (terminated.at - sent.at) / ms, "ms")
+
+
+@pytest.mark.requirement("FTS-R-22")
+@pytest.mark.measures("fts.missed_commands")
+def test_tones_anywhere_in_their_filters_are_recognised(fts, uplink, measure, profile, guaranteed_dbm):
+    """ARM and TERMINATE work with all tones at either edge of their filters."""
+    edge_pct = profile.value("fts.filter_accept", "%")
+    missed = 0
+    for offset_pct in (-edge_pct, edge_pct):
+        fts.reset()
+        uplink.send(uplink.table.tones("ARM", offset_pct=offset_pct), level_dbm=guaranteed_dbm)
+        missed += not fts.arm_output.seen(HIGH, within=100 * ms)
+        uplink.send(uplink.table.tones("TERMINATE", offset_pct=offset_pct), level_dbm=guaranteed_dbm)
+        missed += not fts.terminate_output.seen(HIGH, within=100 * ms)
+
+    measure("fts.missed_commands", missed, "1")
+
+
+@pytest.mark.requirement("FTS-R-30")
+@pytest.mark.measures("fts.inadvertent_outputs")
+def test_tones_outside_their_filters_do_nothing(fts, uplink, measure, profile, clock):
+    """Tones beyond the skirts do nothing at any output, however strong signal and deviation are."""
+    reject_pct = profile.value("fts.filter_reject", "%")
+    gain_db = profile.value("fts.high_deviation", "dB")
+    began_ns = clock.now
+    for command in ("ARM", "TERMINATE"):
+        for offset_pct in (-reject_pct, reject_pct):
+            tones = uplink.table.tones(command, offset_pct=offset_pct, gain_db=gain_db)
+            uplink.send(tones, level_dbm=-60.0)
+            clock.sleep(100 * ms)
+
+    measure("fts.inadvertent_outputs", fts.outputs_since(began_ns), "1")
+
+
+@pytest.mark.requirement("FTS-R-37")
+@pytest.mark.measures("fts.inadvertent_outputs")
+def test_weak_deviation_does_nothing(fts, uplink, measure, profile, clock):
+    """Valid tones with too little deviation do nothing at any output, at a strong signal."""
+    gain_db = profile.value("fts.low_deviation", "dB")
+    began_ns = clock.now
+    for command in ("ARM", "TERMINATE"):
+        uplink.send(uplink.table.tones(command, gain_db=gain_db), level_dbm=-60.0)
+        clock.sleep(100 * ms)
+
+    measure("fts.inadvertent_outputs", fts.outputs_since(began_ns), "1")
