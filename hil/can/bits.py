@@ -3,14 +3,15 @@
 Source: Bosch CAN Specification 2.0 (1991), part B, sections 3.1 (frame fields), 3.2 (arbitration), 5 (stuffing);
 the same in ISO 11898-1. Bits are 0 (dominant) and 1 (recessive).
 
-Stuffing and CRC-15 run over whole bytes through tables. The state of the stuffing machine is the value of the
-last bit and how often it has been sent in a row (1 to 4; the fifth is followed by a stuff bit at once).
+Both run over whole bytes through tables. The state of the stuffing machine is the value of the last bit and how often
+it has been sent in a row (1 to 4; the fifth is followed by a stuff bit at once). CRC-15 is linear, so that each byte
+of the data adds its own share, which depends on its place only.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 
 from hil.errors import BusError
 
@@ -25,17 +26,10 @@ _CRC_BITS = 15
 _CRC_POLYNOMIAL = 0x4599
 _MAX_RUN = 5
 _STATES = 8
-_COUNT = 16  # a table entry is (stuff bits << 16) | (next state << 8); sums of ten entries do not carry
+_LAST_7 = 256  # where the entries for 7 bits begin in a row
 
-
-class _Header(NamedTuple):
-    """Everything about a frame that its data does not change."""
-
-    key: int
-    bits: int
-    crc: int
-    state: int
-    stuffed: int
+_Row: TypeAlias = "list[tuple[_Row, int]]"
+"""One state of the stuffing machine: by the next 8 bits (or 256 + the next 7), its next state and the stuff bits."""
 
 
 def measure(frame: Frame) -> tuple[int, int]:
@@ -47,20 +41,17 @@ def measure(frame: Frame) -> tuple[int, int]:
         BusError: for an identifier, length or data type that classic CAN does not have.
     """
     data = frame.data
-    key, bits, crc, state, stuffed = _header(
+    key, bits, crc, row, shares = _header(
         frame.arbitration_id, frame.extended, frame.remote, frame.requested if frame.remote else len(data)
     )
     if data.__class__ is not bytes or (frame.remote and data):
         raise BusError(_bad_data(frame))
-    crc_table, stuff_table = _CRC, _STUFF_8
-    for byte in data:
-        crc = crc_table[(crc >> 7) ^ byte] ^ ((crc & 0x7F) << 8)
-        entry = stuff_table[state | byte]
-        state = entry & 0x700
-        stuffed += entry
-    entry = stuff_table[state | (crc >> 7)]
-    stuffed += entry + _STUFF_7[(entry & 0x700) | (crc & 0x7F)]
-    return key, bits + 8 * len(data) + (stuffed >> _COUNT)
+    for byte, share in zip(data, shares, strict=True):
+        crc ^= share[byte]
+        row, stuffed = row[byte]
+        bits += stuffed
+    row, stuffed = row[crc >> 7]
+    return key, bits + stuffed + row[_LAST_7 | crc & 0x7F][1]
 
 
 def stuffed_bits(frame: Frame) -> str:
@@ -88,7 +79,10 @@ def first_difference(one: Frame, other: Frame) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _header(arbitration_id: int, extended: bool, remote: bool, dlc: int) -> _Header:
+def _header(
+    arbitration_id: int, extended: bool, remote: bool, dlc: int
+) -> tuple[int, int, int, _Row, tuple[list[int], ...]]:
+    """All that the data do not change: key, bits without theirs stuffed, CRC with data of zeros, state, CRC shares."""
     limit = 0x1FFFFFFF if extended else 0x7FF
     if not 0 <= arbitration_id <= limit:
         kind = "an extended" if extended else "a standard"
@@ -99,12 +93,16 @@ def _header(arbitration_id: int, extended: bool, remote: bool, dlc: int) -> _Hea
     if not 0 <= dlc <= 8:
         raise BusError(f"frame {arbitration_id:#x} has {dlc} bytes; a classic CAN frame has 0 to 8")
     bits = _header_bits(arbitration_id, extended, remote, dlc)
-    state, stuffed = _SOF_STATE, 0
+    size = 0 if remote else dlc
+    crc = _crc_of(bits)
+    for _ in range(size):
+        crc = _next_byte(crc)
+    state, stuffed = 0, 0  # start of frame: one dominant bit
     for bit in bits[1:]:
         state, extra = _step(state, int(bit))
         stuffed += extra
-    length = len(bits) + _CRC_BITS + _TAIL_BITS
-    return _Header(_key(arbitration_id, extended, remote), length, _crc_of(bits), state << 8, stuffed << _COUNT)
+    length = len(bits) + 8 * size + _CRC_BITS + _TAIL_BITS + stuffed
+    return _key(arbitration_id, extended, remote), length, crc, _ROWS[state], _SHARES[8 - size :]
 
 
 def _key(arbitration_id: int, extended: bool, remote: bool) -> int:
@@ -149,28 +147,39 @@ def _step(state: int, bit: int) -> tuple[int, int]:
     return (4 * (1 - bit), 1) if run == _MAX_RUN else (4 * bit + run - 1, 0)
 
 
-def _stuff_table(width: int) -> list[int]:
-    """Entries for ``width`` bits at once, index = state * 256 | bits."""
-    table = [0] * (_STATES * 256)
-    for state in range(_STATES):
-        for bits in range(1 << width):
-            now, count = state, 0
-            for shift in range(width - 1, -1, -1):
-                now, extra = _step(now, bits >> shift & 1)
-                count += extra
-            table[state << 8 | bits] = count << _COUNT | now << 8
-    return table
+def _stuff_rows() -> list[_Row]:
+    nibbles = [[_steps(state, bits, 4) for bits in range(16)] for state in range(_STATES)]
+    rows: list[_Row] = [[] for _ in range(_STATES)]
+    for state, row in enumerate(rows):
+        for high in range(16):
+            between, before = nibbles[state][high]
+            row.extend((rows[after], before + count) for after, count in nibbles[between])
+        for bits in range(1 << 7):
+            after, count = _steps(state, bits, 7)
+            row.append((rows[after], count))
+    return rows
 
 
-def _joined_table(high: list[int], low: list[int], low_width: int) -> list[int]:
-    """Two tables one after the other as one of ``4 + low_width`` bits."""
-    table = [0] * (_STATES * 256)
-    for state in range(_STATES):
-        for bits in range(1 << 4 + low_width):
-            first = high[state << 8 | bits >> low_width]
-            then = low[(first & 0x700) | (bits & (1 << low_width) - 1)]
-            table[state << 8 | bits] = ((first >> _COUNT) + (then >> _COUNT)) << _COUNT | then & 0x700
-    return table
+def _steps(state: int, bits: int, width: int) -> tuple[int, int]:
+    """Send several bits, most significant first: the next state and the number of stuff bits."""
+    count = 0
+    for shift in range(width - 1, -1, -1):
+        state, extra = _step(state, bits >> shift & 1)
+        count += extra
+    return state, count
+
+
+def _crc_shares() -> tuple[list[int], ...]:
+    """What a byte adds to the CRC, by its place from the eighth last to the last."""
+    shares: list[list[int]] = [_CRC]
+    for _ in range(7):
+        shares.insert(0, [_next_byte(crc) for crc in shares[0]])
+    return tuple(shares)
+
+
+def _next_byte(crc: int) -> int:
+    """The CRC after a further byte of zeros."""
+    return _CRC[crc >> 7] ^ (crc & 0x7F) << 8
 
 
 def _crc_table() -> list[int]:
@@ -183,8 +192,6 @@ def _crc_table() -> list[int]:
     return table
 
 
-_SOF_STATE = 0  # one dominant bit sent
 _CRC = _crc_table()
-_STUFF_4 = _stuff_table(4)
-_STUFF_8 = _joined_table(_STUFF_4, _STUFF_4, 4)
-_STUFF_7 = _joined_table(_STUFF_4, _stuff_table(3), 3)
+_SHARES = _crc_shares()
+_ROWS = _stuff_rows()

@@ -60,7 +60,7 @@ class SimBus(can.BusABC):
 
     def __init__(
         self,
-        channel: str,
+        channel: str = "",
         can_filters: CanFilters | None = None,
         *,
         receive_own_messages: bool = False,

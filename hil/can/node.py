@@ -147,13 +147,10 @@ class CanNode:
     def flush(self) -> int:
         """Discard the frames not yet on the wire; returns how many."""
         in_flight = self.segment.in_flight(self)
-        count = len(self.queue) - (in_flight is not None)
+        kept = [pending for pending in self.queue if pending is in_flight or pending is self._babble]
+        count = len(self.queue) - len(kept)
         self.queue.clear()
-        if in_flight is not None:
-            self.queue.append(in_flight)
-        if self._babble is not None and self._babble is not in_flight:
-            self.queue.appendleft(self._babble)
-            count -= 1
+        self.queue.extend(kept)
         self.discarded += count
         self.segment.changed()
         return count
@@ -325,7 +322,7 @@ class CanNode:
         """Leave the wire: bus-off, no power, or detached."""
         self._standing = standing
         self.recessive_left = None
-        self.discarded += len(self.queue) - (self._babble is not None)
+        self.discarded += sum(pending is not self._babble for pending in self.queue)
         self.queue.clear()
         self.segment.leave(self)
 

@@ -199,7 +199,7 @@ class Segment:
         """End of frame: the frame is good unless nobody was there from its start to acknowledge it."""
         flight = self._flight
         assert flight is not None
-        sender, pending, start, _, rivals, *_ = flight
+        sender, pending, start, _, rivals, _, _ = flight
         late = self._joined_ns > start
         if len(self.nodes) == 1 or ((late or rivals) and not self._acknowledged(flight)):
             self._flight = flight._replace(error="ack")
@@ -221,7 +221,10 @@ class Segment:
             if not rivals or all(node is not rival for rival, _ in rivals):
                 node.take(frame)
         if self._flight is None:
-            self._plan()
+            for node in self.nodes:
+                if node.queue:
+                    self._plan()
+                    break
 
     def _sent(self, node: CanNode, pending: Pending, frame: Frame, idle_ns: int) -> None:
         node.transmitted(pending)

@@ -192,10 +192,11 @@ class CanWire:
         return undo
 
     def close(self) -> None:
-        """Detach every node and take the wire out of the registry; harmless when done before."""
+        """Detach every node at once and take the wire out of the registry; harmless when done before."""
         for node in self._nodes.values():
-            node.flush()
-            node.detach()
+            if node.attached:
+                node.power(False)
+                node.detach()
         if _OPEN.get(self.name) is self:
             del _OPEN[self.name]
 

@@ -13,9 +13,11 @@ from hil.report.wording import closes
 if TYPE_CHECKING:
     from hil.evidence.documents import Document, Json
     from hil.evidence.index import Run
-    from hil.evidence.records import Attempt, Event, LimitSource, Measured, Test
+    from hil.evidence.records import Attempt, Check, Event, LimitSource, Measured, Test
 
-_EVENTS_SHOWN = 40  # events of one attempt in the report; the rest stands in events.jsonl
+_STIMULI_SHOWN = 10  # of one attempt; the rest stands in events.jsonl, and the report says how many
+_EVENTS_SHOWN = 40
+_PASSES_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +44,20 @@ class MeasurementRow:
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """One event as printed."""
+    """One event as printed; ``t_ns`` is virtual time [ns]."""
 
     t_ns: int
-    what: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptView:
-    """One attempt as printed."""
+    """One attempt as printed: every measurement, every check that did not hold, and the first of the rest."""
 
     attempt: Attempt
     rows: tuple[MeasurementRow, ...]
+    checks: tuple[Check, ...]
+    checks_left: int
     events: tuple[EventRow, ...]
     events_left: int
 
@@ -78,6 +81,12 @@ class TestView:
     def verdict(self) -> str:
         """Its verdict."""
         return self.test.verdict.value
+
+    @property
+    def short(self) -> str:
+        """Its id without the folders, for tables; the whole id stands in the list of tests."""
+        path, mark, name = self.test.nodeid.partition("::")
+        return f"{path.rpartition('/')[2]}{mark}{name}"
 
     @property
     def why(self) -> str:
@@ -191,11 +200,17 @@ def _listed(title: str, rows: list[Document]) -> IdentityTable:
 
 
 def _attempt_view(attempt: Attempt) -> AttemptView:
+    failed = [check for check in attempt.checks if check.verdict is not Verdict.PASS]
+    passed = [check for check in attempt.checks if check.verdict is Verdict.PASS][:_PASSES_SHOWN]
+    stimuli = [event for event in attempt.events if event.what == "stimulus"][:_STIMULI_SHOWN]
+    others = [event for event in attempt.events if event.what != "stimulus"][:_EVENTS_SHOWN]
     return AttemptView(
         attempt=attempt,
         rows=tuple(_measurement_row(measured) for measured in attempt.measurements),
-        events=tuple(_event_row(event) for event in attempt.events[:_EVENTS_SHOWN]),
-        events_left=max(0, len(attempt.events) - _EVENTS_SHOWN),
+        checks=tuple(sorted(failed + passed, key=lambda check: check.t_ns)),
+        checks_left=len(attempt.checks) - len(failed) - len(passed),
+        events=tuple(_event_row(event) for event in sorted(stimuli + others, key=lambda event: event.t_ns)),
+        events_left=len(attempt.events) - len(stimuli) - len(others),
     )
 
 
@@ -233,7 +248,7 @@ def _source(source: LimitSource, unit: str) -> str:
     where = " ".join(text for text in (source.source, source.clause) if text) or "no source given"
     grade = f" [{source.grade}]" if source.grade else ""
     origin = f" ({source.origin})" if source.origin else ""
-    note = f"; {source.note}" if source.note else ""
+    note = f"; {source.note.rstrip('.')}" if source.note else ""
     return f"{bounds}: {where}{grade}{origin}{note}"
 
 
@@ -250,4 +265,8 @@ def _rule(measured: Measured) -> str:
 
 
 def _event_row(event: Event) -> EventRow:
-    return EventRow(event.t_ns, event.what, recorded(dict(event.fields)))
+    fields = dict(event.fields)
+    name = fields.pop("stimulus", None)
+    if event.what == "stimulus" and isinstance(name, str) and fields.keys() <= {"detail"}:
+        return EventRow(event.t_ns, f"{name} {recorded(fields.get('detail'))}")
+    return EventRow(event.t_ns, f"{event.what}: {recorded(dict(event.fields))}")

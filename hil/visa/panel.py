@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from hil.visa.declare import Action, Declaration, Measurement, Setting, declared
 from hil.visa.scpi.arguments import Channels, Optional
 from hil.visa.scpi.engine import Engine, Later, Result
-from hil.visa.scpi.parameters import Number, Numbers, Parameter, Value
+from hil.visa.scpi.parameters import INFINITY, Number, Numbers, Parameter, Value
 from hil.visa.scpi.parser import Kind, Token
 from hil.visa.scpi.tree import Command, mnemonics
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+
+_ONE = (1,)  # the only channel of an instrument without channel lists
 
 
 class _Keyword:
@@ -115,22 +117,26 @@ class Panel:
 
     def _bind_setting(self, setting: Setting[object]) -> None:
         name, kind = setting.name, setting.value
+        state, text, place = self._state, self._formatter(kind), _suffixes(setting.command)
+        listed, has_bound = self._channels is not None, isinstance(kind, Number)
 
         def write(*sent: object) -> None:
-            value, channels = _split(sent, setting.command)
-            for channel in channels:
-                before = self._state[name, channel]
-                self._state[name, channel] = value
+            for channel in cast("tuple[int, ...]", sent[-1]) if listed else _ONE:
+                before = state[name, channel]
+                state[name, channel] = sent[place]
                 reaction = self._reactions.get(name)
                 if reaction is not None:
                     self._guarded(reaction, name, channel, before)
 
         def read(*sent: object) -> str:
-            bound, channels = _split(sent if has_bound else _with_bound(sent, setting.command), setting.command)
-            values = [self._state[name, channel] if bound is None else bound for channel in channels]
-            return ",".join(self._text(kind, value) for value in values)
+            channels = cast("tuple[int, ...]", sent[-1]) if listed else _ONE
+            bound = sent[place] if has_bound else None
+            if bound is not None:
+                return ",".join(text(bound) for _ in channels)
+            if len(channels) == 1:
+                return text(state[name, channels[0]])
+            return ",".join(text(state[name, channel]) for channel in channels)
 
-        has_bound = isinstance(kind, Number)
         bound: tuple[Parameter[object], ...] = (Optional(_Keyword(kind)),) if isinstance(kind, Number) else ()
         self._engine.tree.add(Command(setting.command, (cast("Parameter[object]", kind), *self._listed), write))
         self._engine.tree.add(Command(f"{setting.command}?", (*bound, *self._listed), read))
@@ -147,43 +153,42 @@ class Panel:
 
     def _bind_measurement(self, measurement: Measurement[object]) -> None:
         fn, takes_ns = self._answers[measurement.name]
+        text, listed = self._formatter(measurement.value), self._channels is not None
 
-        def answer(channels: tuple[int, ...] = (1,)) -> Result:
+        def answer(*sent: object) -> Result:
+            channels = cast("tuple[int, ...]", sent[-1]) if listed else _ONE
+
             def finish() -> str:
-                return ",".join(self._text(measurement.value, fn(channel)) for channel in channels)
+                return ",".join(text(fn(channel)) for channel in channels)
 
             return Later(takes_ns, finish) if takes_ns else finish()
 
         self._engine.tree.add(Command(f"{measurement.command}?", self._listed, answer))
 
     def _bind_action(self, action: Action) -> None:
-        fn = self._reactions[action.name]
+        fn, listed = self._reactions[action.name], self._channels is not None
 
-        def act(channels: tuple[int, ...] = (1,)) -> None:
-            for channel in channels:
+        def act(*sent: object) -> None:
+            for channel in cast("tuple[int, ...]", sent[-1]) if listed else _ONE:
                 fn(channel)
 
         self._engine.tree.add(Command(action.command, self._listed, act))
 
-    def _text(self, kind: Value[object], value: object) -> str:
-        if isinstance(kind, Number) and isinstance(value, float | int):
-            return kind.format(value) if value in (float("inf"), float("-inf")) else format(value, self._number)
+    def _formatter(self, kind: Value[object]) -> Callable[[object], str]:
+        """How values of this kind are written in responses."""
+        number = self._number
+
+        def one(value: object) -> str:
+            exact = cast("float", value)
+            return format(exact, number) if abs(exact) < INFINITY else f"{INFINITY:G}"
+
+        if isinstance(kind, Number):
+            return one
         if isinstance(kind, Numbers):
-            return ",".join(format(each, self._number) for each in cast("tuple[float, ...]", value))
-        return kind.format(value)
+            return lambda value: ",".join(map(one, cast("tuple[float, ...]", value)))
+        return kind.format
 
 
-def _numbered(command: str) -> int:
-    """How many numeric suffixes a header has; the twins read them as "always 1"."""
+def _suffixes(command: str) -> int:
+    """How many numeric suffixes a header has; they come first in what a command is called with, and are all 1."""
     return sum(node.numbered for node in mnemonics(command))
-
-
-def _split(sent: tuple[object, ...], command: str) -> tuple[object, tuple[int, ...]]:
-    """(value, channels) of what a command was called with, numeric suffixes first."""
-    value, *rest = sent[_numbered(command) :]
-    return value, cast("tuple[int, ...]", rest[0]) if rest else (1,)
-
-
-def _with_bound(sent: tuple[object, ...], command: str) -> tuple[object, ...]:
-    count = _numbered(command)
-    return (*sent[:count], None, *sent[count:])

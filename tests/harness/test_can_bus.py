@@ -334,6 +334,11 @@ def test_an_unknown_channel_names_the_open_ones(wire):
         can.Bus(interface="hil", channel="bus_b", ignore_config=True)
 
 
+def test_no_channel_at_all_names_the_open_ones_too(wire):
+    with pytest.raises(can.CanInitializationError, match=r"no simulated CAN bus '' is open \(open: .*bus_a"):
+        can.Bus(interface="hil", ignore_config=True)
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [
@@ -429,6 +434,16 @@ def test_recv_in_a_callback_is_refused_with_the_remedy(clock, pair):
     clock.at(0, lambda: pair[0].recv(1.0))
     with pytest.raises(ClockError, match="a callback may not wait"):
         clock.sleep(1 * ms)
+
+
+@pytest.mark.parametrize("clock", [WallClock(factor=100.0)])
+def test_on_a_wall_clock_the_same_bus_runs_at_its_pace(clock, pair):
+    sender, receiver = pair
+    sender.send_periodic(message(), period=0.01)
+    first, second = receiver.recv_frame(1 * s), receiver.recv_frame(1 * s)
+    assert second.start_ns - first.start_ns == 10 * ms
+    sender.stop_all_periodic_tasks()
+    assert receiver.recv(0.1) is None
 
 
 def test_unmodified_clients_without_threads_work(tmp_path, pair):

@@ -120,6 +120,38 @@ def test_frames_pending_at_once_go_in_wire_order(identifiers):
     assert [(frame.arbitration_id >> (18 if frame.extended else 0), frame.extended) for frame in heard] == expected
 
 
+def reference_order(requests):
+    """The identifiers and starts [bit] a bus of FIFO nodes gives, by asking every node whenever the wire is idle."""
+    waiting = {node: [entry for entry in sorted(requests) if entry[1] == node] for _, node, _ in requests}
+    bit, order = 0, []
+    while any(waiting.values()):
+        heads = [queue[0] for queue in waiting.values() if queue]
+        bit = max(bit, min(when for when, _, _ in heads))
+        _, node, identifier = min((head for head in heads if head[0] <= bit), key=lambda head: head[2])
+        waiting[node].pop(0)
+        order.append((identifier, bit))
+        bit += bits(Frame(identifier)) + 3
+    return order
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 600), st.integers(0, 4), st.integers(0, 0x7FF)), max_size=20, unique_by=lambda e: e[2]
+    )
+)
+def test_any_traffic_goes_as_an_independent_simulation_of_the_bus_says(requests):
+    clock, heard = VirtualClock(), []
+    wire = CanWire(clock, "bus_a", 500_000, Streams(1).stream("bus_a", "wire"))
+    wire.attach("ear").on_frame(heard.append)
+    nodes = [wire.attach(f"node_{number}") for number in range(5)]
+    for when, node, identifier in sorted(requests):
+        clock.at(when * BIT_NS, lambda node=node, identifier=identifier: nodes[node].send(Frame(identifier)))
+
+    clock.sleep(100 * ms)
+
+    assert [(frame.arbitration_id, frame.start_ns // BIT_NS) for frame in heard] == reference_order(requests)
+
+
 @pytest.mark.parametrize(("policy", "order"), [("fifo", [0x300, 0x100, 0x200]), ("priority", [0x100, 0x200, 0x300])])
 def test_a_node_sends_in_the_order_of_its_policy(clock, wire, heard, policy, order):
     engine = wire.attach("engine", tx_policy=policy)

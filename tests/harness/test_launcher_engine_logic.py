@@ -13,9 +13,7 @@ from hil_launcher.models.sequence import Sequence, Step
 from hil_launcher.models.valve import Valve, ValveAsBuilt
 from hil_launcher.models.voting import Voter, VotingAsBuilt
 
-VOTING = VotingAsBuilt(
-    lowest_v=0.25, highest_v=4.75, band_v=0.2, disqualify_cycles=3, votes=True, disqualifies=True
-)  # fmt: skip
+VOTING = VotingAsBuilt(lowest_v=0.25, highest_v=4.75, band_v=0.2, disqualify_cycles=3, votes=True, disqualifies=True)
 REDLINES = RedlinesAsBuilt.model_validate(
     {
         "cycles": 3,
@@ -113,7 +111,9 @@ def test_a_quantity_without_value_trips_nothing():
 
 def test_steps_come_due_once_and_in_order():
     sequence = Sequence()
-    sequence.begin((Step(0.0, Output.IGNITER, True), Step(20.0, Output.MAIN_OX, True), Step(25.0, Output.IGNITER, False)))
+    sequence.begin(
+        (Step(0.0, Output.IGNITER, True), Step(20.0, Output.MAIN_OX, True), Step(25.0, Output.IGNITER, False))
+    )
     due = [[step.at_ms for step in sequence.due(elapsed_ms)] for elapsed_ms in (0.0, 10.0, 20.0, 30.0, 40.0)]
     assert due == [[0.0], [], [20.0], [25.0], []]
 

@@ -31,6 +31,7 @@ class Bench:
         library.attach(ADDRESS, self.twin)
         self.manager = pyvisa.ResourceManager(library)
         self.said: list[tuple[str, str]] = []
+        self.order: list[str] = []
         self.stimuli: list[tuple[str, object]] = []
 
     def open(self, **keys: str) -> KeysightN6700:
@@ -38,10 +39,18 @@ class Bench:
             self.manager,
             ADDRESS,
             name="psu",
-            stimulus=lambda what, value: self.stimuli.append((what, value)),
-            transcript=lambda direction, text: self.said.append((direction, text)),
+            stimulus=self._stimulus,
+            transcript=self._transcript,
             **keys,
         )
+
+    def _stimulus(self, what: str, value: object) -> None:
+        self.stimuli.append((what, value))
+        self.order.append(what)
+
+    def _transcript(self, direction: str, text: str) -> None:
+        self.said.append((direction, text))
+        self.order.append(text)
 
     @property
     def written(self) -> list[str]:
@@ -64,13 +73,15 @@ def test_the_right_serial_is_accepted(bench: Bench) -> None:
 
 
 def test_a_wrong_serial_is_refused(bench: Bench) -> None:
-    with pytest.raises(InstrumentError, match=r"asked for .* serial MY7, found .* serial MY00000001 .*correct resource"):
+    with pytest.raises(
+        InstrumentError, match=r"asked for .* serial MY7, found .* serial MY00000001 .*correct resource"
+    ):
         bench.open(serial="MY7")
 
 
 def test_a_wrong_model_is_refused(bench: Bench) -> None:
     bench.twin.apply(Fault("psu", "wrong_identity", parameters={"model": "E36312A"}))
-    with pytest.raises(InstrumentError, match="psu at TCPIP0::psu.*asked for a Keysight .*N6702C.*found.* E36312A"):
+    with pytest.raises(InstrumentError, match=r"psu at TCPIP0::psu.*asked for a Keysight .*N6702C.*found.* E36312A"):
         bench.open()
 
 
@@ -161,11 +172,8 @@ def test_a_limit_of_an_unknown_quantity_is_an_error(bench: Bench) -> None:
 
 
 def test_a_stimulus_is_announced_before_it_is_sent(bench: Bench) -> None:
-    psu = bench.open()
-    sent: list[int] = []
-    psu._stimulus = lambda what, value: sent.append(len(bench.written))
-    psu.output(1).voltage_v = 28.0
-    assert bench.written[sent[0]] == "VOLT 28,(@1)"
+    bench.open().output(1).voltage_v = 28.0
+    assert bench.order[-4:] == ["psu.out1.voltage_v", "VOLT 28,(@1)", "SYST:ERR?", '+0,"No error"']
 
 
 def test_every_message_is_in_the_transcript(bench: Bench) -> None:
@@ -198,9 +206,14 @@ def test_a_group_reads_the_error_queue_once(bench: Bench) -> None:
 
 def test_an_error_in_a_group_names_the_whole_group(bench: Bench) -> None:
     psu = bench.open()
-    with pytest.raises(InstrumentError, match=r"-113.* to FOO; VOLT 5,\(@1\)"), psu.group():
-        psu.write("FOO")
-        psu.output(1).voltage_v = 5.0
+
+    def two_writes() -> None:
+        with psu.group():
+            psu.write("FOO")
+            psu.output(1).voltage_v = 5.0
+
+    with pytest.raises(InstrumentError, match=r"-113.* to FOO; VOLT 5,\(@1\)"):
+        two_writes()
 
 
 def test_the_error_queue_can_be_read_on_request_only(bench: Bench) -> None:
@@ -212,7 +225,9 @@ def test_the_error_queue_can_be_read_on_request_only(bench: Bench) -> None:
 
 def test_an_answer_that_cannot_be_read_is_an_error(bench: Bench) -> None:
     psu = bench.open()
-    with pytest.raises(InstrumentError, match=r"psu\.out1\.enabled: 'OUTP\? \(@1,2\)' was answered '0,0', which is not ON"):
+    with pytest.raises(
+        InstrumentError, match=r"psu\.out1\.enabled: 'OUTP\? \(@1,2\)' was answered '0,0', which is not ON"
+    ):
         psu.query_value(Output.enabled, "(@1,2)", "psu.out1")
 
 

@@ -59,6 +59,7 @@ def test_a_pymeasure_supply_driver_powers_a_load(rig: Rig) -> None:
     assert (supply.ch_1.output_enabled, supply.check_errors()) == (True, [])
 
 
+@pytest.mark.filterwarnings("ignore:It is not known whether this device support SCPI:FutureWarning")  # PyMeasure's own
 def test_a_pymeasure_generator_driver_radiates(rig: Rig) -> None:
     generator = Agilent8257D(GENERATOR, visa_library="@hil")
     generator.frequency = 421e6

@@ -32,11 +32,10 @@ def test_what_was_synthesised_is_found_again(tones: list[tuple[float, float]], c
     assert found.amplitude == pytest.approx(iq.AMPLITUDE, rel=1e-3)
 
 
-def test_every_irig_tone_is_found(subtests: pytest.Subtests) -> None:
-    for frequency_hz in IRIG_HZ:
-        with subtests.test(frequency_hz=frequency_hz):
-            samples, _ = iq.synthesise([(frequency_hz, 30e3)], 25_000, RATE_HZ)
-            assert iq.analyse(samples, RATE_HZ).tones[0] == pytest.approx((frequency_hz, 30e3), rel=1e-4)
+@pytest.mark.parametrize("frequency_hz", IRIG_HZ)
+def test_every_irig_tone_is_found(frequency_hz: float) -> None:
+    samples, _ = iq.synthesise([(frequency_hz, 30e3)], 25_000, RATE_HZ)
+    assert iq.analyse(samples, RATE_HZ).tones[0] == pytest.approx((frequency_hz, 30e3), rel=1e-4)
 
 
 def test_a_weak_tone_beside_a_strong_one_is_found() -> None:

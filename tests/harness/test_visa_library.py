@@ -250,4 +250,3 @@ def test_only_one_rig_owns_the_name(library: SimVisaLibrary) -> None:
         SimVisaLibrary(VirtualClock()).registered(),
     ):
         pass
-

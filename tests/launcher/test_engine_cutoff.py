@@ -1,4 +1,4 @@
-"""Engine controller: the FTS shutdown line end to end, supply dropouts, a halted CPU, corrupted commands (ENG-09..12)."""
+"""Engine controller: the FTS shutdown line end to end, a halted CPU, supply dropouts, corrupted commands (ENG-09)."""
 
 from __future__ import annotations
 

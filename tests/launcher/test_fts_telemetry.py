@@ -12,7 +12,7 @@ from hil.units import ms
 @pytest.mark.measures("fts.reported_state_agrees", "fts.report_delay")
 def test_reported_state_agrees_with_the_pins(fts, uplink, measure, guaranteed_dbm):
     """SAFE, ARMED and TERMINATED are reported when, and only when, the pins say so."""
-    reported = [fts.reported_state.expect(lambda state: True, within=300 * ms).value]
+    reported = [fts.reported_state.expect("SAFE", within=300 * ms).value]
     pins = [fts.outputs_on]
     for command, output in (("ARM", fts.arm_output), ("TERMINATE", fts.terminate_output)):
         uplink.send(command, level_dbm=guaranteed_dbm)
