@@ -81,7 +81,7 @@ class Article(Closed):
         self._dead = 0
         self.live_ports = {}
         for name, port in self.declared_ports().items():
-            self.live_ports[name] = port.bind(self, ports)
+            self.live_ports[name] = port.bind(ports, self)
         self.build()
         ports.wiring.pin(f"{self.name}.{self.POWER}").on_change(self._supply_changed)
 

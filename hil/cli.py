@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hil.errors import HilError
+from hil.limits import Outcome
 
 _RUN = click.argument("run", type=click.Path(path_type=Path))
 _RIG = click.option("--rig", required=True, metavar="FILE", help="The rig file.")
@@ -55,7 +56,6 @@ def verify_command(run: Path) -> None:
     compare the head of the chain with one that was kept elsewhere.
     """
     from hil.evidence.verify import verify
-    from hil.limits import Outcome
     from hil.report.compare import verify_report
 
     try:
@@ -104,15 +104,17 @@ def qualify_command(tests: tuple[str, ...], rig: str, sets: tuple[str, ...], run
     What follows -- among TESTS goes to pytest: hil qualify tests/launcher --rig rigs/sim.toml -- -n 2
     """
     from hil.campaign.qualify import qualify
+    from hil.report.render import write_report
 
     try:
         done = qualify(tests, rig, root=Path.cwd(), sets=sets, folder=run_folder)
     except HilError as error:
         raise Refusal(error) from error
-    if done.report is None:
-        click.echo(f"no report: {_printable(done.trouble)}", err=True)
-    else:
-        click.echo(f"report: {done.report}")
+    try:
+        click.echo(f"report: {_printable(str(write_report(done.folder)))}")
+    except HilError as error:
+        click.echo(f"no report: {_printable(str(error))}", err=True)
+        raise SystemExit(done.code or Outcome.ERROR.exit_code) from error
     raise SystemExit(done.code)
 
 

@@ -135,7 +135,7 @@ class Clock:
         return not self._heap and not self._posted
 
     def late_since(self, time_ns: int) -> int:  # noqa: ARG002  # a paced clock asks for it
-        """The worst lateness [ns] beyond the allowed one of all ticks due since a rig time; virtual time is never late."""
+        """The worst lateness [ns] beyond the allowed one of all ticks due since a rig time; 0 in virtual time."""
         return 0
 
     # -- scheduling ---------------------------------------------------------------------------------------

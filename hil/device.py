@@ -7,7 +7,6 @@ in a separate measurement.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
@@ -17,6 +16,8 @@ from hil.io.card import IoCard, kind_of
 from hil.signal import Signal, Timeline
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from hil.can.facade import Bus
     from hil.can.frame import Frame
     from hil.can.protection import Receiver

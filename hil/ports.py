@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from hil.can.frame import Frame
     from hil.can.node import CanNode
     from hil.can.protection import Receiver, Sender
-    from hil.can.protection import Receiver, Sender
     from hil.wiring import Pin, RfPin, RfValue, Wiring
 
 _OFF_OHM = 1e6  # input resistance of an article that is off [ohm]
@@ -79,9 +78,13 @@ class Port(Generic[Bound]):
         bound: Bound = article.live_ports[self.name]  # type: ignore[assignment]  # made by this port's bind()
         return bound
 
-    def bind(self, article: Bearer, ports: Ports) -> Bound:
-        """Make the live port of one article."""
-        raise NotImplementedError(f"{type(self).__name__} {self.name} cannot be bound for {ports.name}")
+    def bind(self, ports: Ports, article: Bearer) -> Bound:
+        """Make the live port of one article.
+
+        Raises:
+            NotImplementedError: for a kind of port that does not say how.
+        """
+        raise NotImplementedError(f"{type(self).__name__} {self.name} cannot be bound for {ports.name} ({article})")
 
 
 class PowerInput:
@@ -259,9 +262,7 @@ class BusConnection:
             sender = self._senders[message] = self._database.sender(f"{self.prefix}_{message}")
         self.node.send(sender.frame(signals))
 
-    def on(
-        self, message: str, fn: Callable[[Mapping[str, float | int | str]], None], *, checked: bool = True
-    ) -> None:
+    def on(self, message: str, fn: Callable[[Mapping[str, float | int | str]], None], *, checked: bool = True) -> None:
         """Call ``fn(signals)`` for every message of that full name whose counter and CRC are right.
 
         Nothing is received while the article's software does not run.
@@ -291,7 +292,7 @@ class BusConnection:
 class PowerPin(Port[PowerInput]):
     """Declares the supply pin."""
 
-    def bind(self, article: Bearer, ports: Ports) -> PowerInput:
+    def bind(self, ports: Ports, article: Bearer) -> PowerInput:  # noqa: ARG002  # needs no article
         """The live supply pin of one article."""
         return PowerInput(ports.wiring.pin(f"{ports.name}.{self.name}"))
 
@@ -302,7 +303,7 @@ class AnalogIn(Port[AnalogInput]):
     def __init__(self, *, ohms: float = 1e6, full_scale_v: float = 5.0, bits: int = 12) -> None:
         self._ohms, self._full_scale_v, self._bits = ohms, full_scale_v, bits
 
-    def bind(self, article: Bearer, ports: Ports) -> AnalogInput:
+    def bind(self, ports: Ports, article: Bearer) -> AnalogInput:  # noqa: ARG002  # needs no article
         """The live input of one article."""
         pin = ports.wiring.pin(f"{ports.name}.{self.name}")
         return AnalogInput(pin, self._ohms, self._full_scale_v, self._bits)
@@ -314,7 +315,7 @@ class AnalogOut(Port[AnalogOutput]):
     def __init__(self, *, ohms: float = 100.0) -> None:
         self._ohms = ohms
 
-    def bind(self, article: Bearer, ports: Ports) -> AnalogOutput:
+    def bind(self, ports: Ports, article: Bearer) -> AnalogOutput:  # noqa: ARG002  # needs no article
         """The live output of one article."""
         return AnalogOutput(ports.wiring.pin(f"{ports.name}.{self.name}"), self._ohms)
 
@@ -325,7 +326,7 @@ class DigitalIn(Port[DigitalInput]):
     def __init__(self, *, ohms: float = 10e3, threshold_v: float = 10.0) -> None:
         self._ohms, self._threshold_v = ohms, threshold_v
 
-    def bind(self, article: Bearer, ports: Ports) -> DigitalInput:
+    def bind(self, ports: Ports, article: Bearer) -> DigitalInput:  # noqa: ARG002  # needs no article
         """The live input of one article."""
         return DigitalInput(ports.wiring.pin(f"{ports.name}.{self.name}"), self._ohms, self._threshold_v)
 
@@ -336,7 +337,7 @@ class DigitalOut(Port[DigitalOutput]):
     def __init__(self, *, ohms: float = 0.1, leakage_a: float = 0.0) -> None:
         self._ohms, self._leakage_a = ohms, leakage_a
 
-    def bind(self, article: Bearer, ports: Ports) -> DigitalOutput:
+    def bind(self, ports: Ports, article: Bearer) -> DigitalOutput:  # noqa: ARG002  # needs no article
         """The live output of one article."""
         return DigitalOutput(ports.wiring.pin(f"{ports.name}.{self.name}"), self._ohms, self._leakage_a)
 
@@ -344,7 +345,7 @@ class DigitalOut(Port[DigitalOutput]):
 class RfIn(Port[RfInput]):
     """Declares an antenna connector."""
 
-    def bind(self, article: Bearer, ports: Ports) -> RfInput:
+    def bind(self, ports: Ports, article: Bearer) -> RfInput:  # noqa: ARG002  # needs no article
         """The live connector of one article."""
         return RfInput(ports.wiring.rf_pin(f"{ports.name}.{self.name}"))
 
@@ -352,7 +353,7 @@ class RfIn(Port[RfInput]):
 class BusPort(Port[BusConnection]):
     """Declares a CAN port; which bus it meets, the rig file says."""
 
-    def bind(self, article: Bearer, ports: Ports) -> BusConnection:
+    def bind(self, ports: Ports, article: Bearer) -> BusConnection:
         """The live CAN port of one article.
 
         Raises:

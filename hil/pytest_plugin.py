@@ -102,7 +102,8 @@ class _Recording:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """What was collected, in that order, is the plan."""
-        self.run.plan([item.nodeid for item in session.items])
+        orders = [_order(item) for item in session.items]
+        self.run.plan([order.nodeid for order in orders], {order.nodeid: order.requirements for order in orders})
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:

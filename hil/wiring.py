@@ -204,7 +204,7 @@ class Net:
         for pin in self.pins:
             pin.unlimit()
         changed = self._settle()
-        while any([pin.limit() for pin in self.pins]):
+        while self._limit():
             changed |= self._settle()
         for pin in self.pins:
             if pin in changed:
@@ -221,6 +221,10 @@ class Net:
             self.solve()
 
         return undo
+
+    def _limit(self) -> bool:
+        """Turn every source beyond its current limit into a current source; True when there was one."""
+        return sum(pin.limit() for pin in self.pins) > 0
 
     def _settle(self) -> set[Pin]:
         g_sum, j_sum = _LEAK_S, 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -12,13 +11,15 @@ from hil.errors import EvidenceError
 from hil.limits import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.text import Text
 
     from hil.campaign.session import RunSession
     from hil.evidence.finalise import Finalised
 
 _COLOURS = {"PASS": "green", "NOT_RUN": "yellow", "INCONCLUSIVE": "yellow"}
-_NOTHING: Mapping[str, Any] = {"verdict": "no verdict", "rows": []}
+_NOTHING: dict[str, Any] = {"verdict": "no verdict", "rows": []}
 _VERDICT_WIDTH = len("OUT_OF_FAMILY")
 
 

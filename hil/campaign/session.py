@@ -20,7 +20,7 @@ from hil.rig.blueprint import Blueprint
 from hil.rig.loader import load_rig
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hil.rig.model import RigFile
 
@@ -52,6 +52,7 @@ class RunSession:
         self.seed = file.rig.seed if settings.seed is None else settings.seed
         self.profile = Profile.load(settings.profiles)
         self.planned: list[str] = []
+        self._requirements: Mapping[str, Sequence[str]] = {}
         self._places: dict[str, int] = {}
         self._attempts: dict[str, int] = {}
 
@@ -97,9 +98,15 @@ class RunSession:
             profiles=self.profile.documents(),
         )
 
-    def plan(self, nodeids: Sequence[str]) -> None:
-        """Take over what will be tried, in order."""
+    def plan(self, nodeids: Sequence[str], requirements: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Take over what will be tried, in order.
+
+        Args:
+            nodeids: the tests.
+            requirements: requirement ids by test, where they are known before the tests run.
+        """
         self.planned = list(nodeids)
+        self._requirements = requirements or {}
         self._places = {nodeid: index for index, nodeid in enumerate(self.planned)}
 
     def announce(self) -> None:
@@ -108,7 +115,7 @@ class RunSession:
         Raises:
             EvidenceError: when it cannot be written.
         """
-        announce(self.folder, self.planned, self.header)
+        announce(self.folder, self.planned, self.header, requirements=self._requirements)
 
     def trial(self, order: Order) -> Trial:
         """Begin the next attempt of a planned test.
@@ -127,7 +134,7 @@ class RunSession:
             EvidenceError: when it cannot be written; everything recorded stands in ``parts/``.
         """
         write_identity(self.folder, {"finished_utc": utc_now()})
-        return finalise(self.folder, self.planned, self.header)
+        return finalise(self.folder, self.planned, self.header, requirements=self._requirements)
 
 
 def default_folder(root: Path, file: RigFile) -> Path:

@@ -59,8 +59,7 @@ def table(found: Outcome, checks: Sequence[Check]) -> str:
     rows = [("measurement", "value", "limits", "margin", "verdict"), *(row(taken) for taken in found.measurements)]
     if found.measurements:
         widths = [max(len(cells[i]) for cells in rows) for i in range(5)]
-        for cells in rows:
-            lines.append("  " + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)))
+        lines += [f"  {'  '.join(map(str.ljust, cells, widths))}" for cells in rows]
     lines += [f"  {check.signal} {check.form} {check.condition}: {check.seen}" for check in checks if not check.passed]
     return "\n".join(line.rstrip() for line in lines)
 

@@ -19,7 +19,6 @@ from hil.errors import BusError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hil.can.faults import BusFaults
     from hil.can.frame import Frame
     from hil.can.segment import Segment
     from hil.clock import Clock
@@ -55,7 +54,6 @@ class CanNode:
         clock: Clock,
         segment: Segment,
         *,
-        faults: BusFaults,
         tx_depth: int,
         tx_policy: Literal["fifo", "priority"],
         auto_recover: bool,
@@ -80,11 +78,11 @@ class CanNode:
         self._thread = get_ident()
         self._sequence = 0
         self._standing = NodeState.ERROR_ACTIVE
-        self._listeners: tuple[Callable[[Frame], object], ...] = ()
-        self._sent_listeners: tuple[Callable[[Frame], object], ...] = ()
+        self._received = _Listeners()
+        self._confirmed = _Listeners()
         self._held_until_ns = 0
         self._leaving = False
-        self._faults = faults
+        self._faults = segment.faults
         self._babble: Pending | None = None
         self._silent = 0
         # the wire's side
@@ -128,21 +126,11 @@ class CanNode:
 
     def on_frame(self, fn: Callable[[Frame], object]) -> Callable[[], None]:
         """Call ``fn`` with every frame of another node at its end of frame; returns the call that ends it."""
-        self._listeners = (*self._listeners, fn)
-
-        def stop() -> None:
-            self._listeners = tuple(other for other in self._listeners if other is not fn)
-
-        return stop
+        return self._received.add(fn)
 
     def on_sent(self, fn: Callable[[Frame], object]) -> Callable[[], None]:
         """Call ``fn`` with every frame of this node at its end of frame; returns the call that ends it."""
-        self._sent_listeners = (*self._sent_listeners, fn)
-
-        def stop() -> None:
-            self._sent_listeners = tuple(other for other in self._sent_listeners if other is not fn)
-
-        return stop
+        return self._confirmed.add(fn)
 
     def flush(self) -> int:
         """Discard the frames not yet on the wire; returns how many."""
@@ -153,6 +141,7 @@ class CanNode:
         self.queue.extend(kept)
         self.discarded += count
         self.segment.changed()
+        self._leave_when_empty()
         return count
 
     def power(self, on: bool) -> None:
@@ -178,10 +167,7 @@ class CanNode:
     def detach(self) -> None:
         """Leave the wire once the frames already queued have been sent; harmless when done before."""
         self._leaving = True
-        if self._standing is not NodeState.DETACHED and (
-            not self.queue or self._standing is not NodeState.ERROR_ACTIVE
-        ):
-            self._stand(NodeState.DETACHED)
+        self._leave_when_empty()
 
     @property
     def attached(self) -> bool:
@@ -198,7 +184,7 @@ class CanNode:
             self.overruns += 1
             return
         self.received += 1
-        for fn in self._listeners:
+        for fn in self._received.calls:
             fn(frame)
 
     def transmitted(self, pending: Pending) -> None:
@@ -214,10 +200,10 @@ class CanNode:
 
     def confirm(self, frame: Frame) -> None:
         """Tell who listens for this node's own frames that one has been sent."""
-        for fn in self._sent_listeners:
+        for fn in self._confirmed.calls:
             fn(frame)
-        if self._leaving and not self.queue:
-            self._stand(NodeState.DETACHED)
+        if self._leaving:
+            self._leave_when_empty()
 
     def transmit_failed(self, kind: str) -> None:
         """An error frame destroyed this node's frame; a passive node alone on the wire is not blamed for that."""
@@ -227,7 +213,7 @@ class CanNode:
     def bus_off(self) -> None:
         """Leave the wire with everything queued forgotten, and begin to recover when that is automatic."""
         self._stand(NodeState.BUS_OFF)
-        if self.auto_recover:
+        if self.auto_recover and not self._leaving:
             self.segment.start_recovery(self)
 
     def receive_failed(self) -> None:
@@ -318,9 +304,13 @@ class CanNode:
         else:
             self.discarded += 1
 
+    def _leave_when_empty(self) -> None:
+        if self._leaving and not self.queue and self.attached:
+            self._stand(NodeState.DETACHED)
+
     def _stand(self, standing: NodeState) -> None:
-        """Leave the wire: bus-off, no power, or detached."""
-        self._standing = standing
+        """Leave the wire: bus-off, no power, or detached; a node about to be detached will not come back."""
+        self._standing = NodeState.DETACHED if self._leaving else standing
         self.recessive_left = None
         self.discarded += sum(pending is not self._babble for pending in self.queue)
         self.queue.clear()
@@ -334,6 +324,24 @@ class CanNode:
         if self._babble is not None:
             self.queue.append(self._babble)
         self.segment.join(self)
+
+
+class _Listeners:
+    """The calls to make on an event; replaced, never changed, so that a call may add or end others."""
+
+    def __init__(self) -> None:
+        self.calls: tuple[Callable[[Frame], object], ...] = ()
+
+    def add(self, fn: Callable[[Frame], object]) -> Callable[[], None]:
+        self.calls = (*self.calls, fn)
+        pending = [fn]
+
+        def stop() -> None:
+            if pending:
+                index = self.calls.index(pending.pop())
+                self.calls = self.calls[:index] + self.calls[index + 1 :]
+
+        return stop
 
 
 def _nothing() -> None:

@@ -81,7 +81,7 @@ class Segment:
         self._clock = clock
         self._bit_time = bit_time
         self._ns = bit_time.ns
-        self._faults = faults
+        self.faults = faults
         self._idle_ns = 0
         self._joined_ns = 0
         self._flight: _Flight | None = None
@@ -171,7 +171,7 @@ class Segment:
             self._flight = self._event = None
             return
         flight = _Flight(winner, winner.queue[0], start, start > idle, rivals)
-        if rivals or len(self.nodes) == 1 or self._faults.corrupting:
+        if rivals or len(self.nodes) == 1 or self.faults.corrupting:
             flight, bits = self._foresee(flight)
         else:
             bits = flight.pending[3]
@@ -182,7 +182,7 @@ class Segment:
     def _foresee(self, flight: _Flight) -> tuple[_Flight, int]:
         """Whether the attempt will fail, and how many bits it will take in all."""
         _, _, frame, bits = flight.pending
-        cause, position = self._faults.corrupted_bit(flight.sender.name, frame, bits)
+        cause, position = self.faults.corrupted_bit(flight.sender.name, frame, bits)
         for _, pending in flight.rivals:
             differs = first_difference(frame, pending[2])
             if differs >= 0 and (position is None or differs < position):
@@ -211,10 +211,13 @@ class Segment:
         plain = pending[2]
         frame = Frame(plain[0], plain[1], plain[2], plain[3], plain[4], start, now, sender.name)
         self.tally.frame(frame, idle)
-        self._sent(sender, pending, frame, idle)
-        for node, its_pending in rivals:
-            if node in self.nodes:
-                self._sent(node, its_pending, frame, idle)
+        sent = self._sent(sender, pending, frame, idle)
+        here = [(node, its) for node, its in rivals if node in self.nodes] if rivals else ()
+        confirmed = [node for node, its in here if self._sent(node, its, frame, idle)] if here else ()
+        if sent:
+            sender.confirm(frame)
+        for node in confirmed:
+            node.confirm(frame)
         for node in self.nodes:
             if node is sender or (late and node.listening_from_ns > start):
                 continue
@@ -226,15 +229,16 @@ class Segment:
                     self._plan()
                     break
 
-    def _sent(self, node: CanNode, pending: Pending, frame: Frame, idle_ns: int) -> None:
+    def _sent(self, node: CanNode, pending: Pending, frame: Frame, idle_ns: int) -> bool:
+        """A node's frame is through; False when a fault makes its controller send it once more."""
         node.transmitted(pending)
         if node.tec >= PASSIVE_FROM or node.rec >= PASSIVE_FROM:
             node.suspended_until_ns = idle_ns + self._ns[_SUSPEND_BITS]
         key, sequence, plain, bits = pending
-        if self._faults.duplicating and sequence > 0 and self._faults.duplicates(node.name, frame):
+        if self.faults.duplicating and sequence > 0 and self.faults.duplicates(node.name, frame):
             node.repeat((key, -sequence, plain, bits))
-        else:
-            node.confirm(frame)
+            return False
+        return True
 
     def _failed(self) -> None:
         """End of an error frame: count it, and let the sender try again."""

@@ -117,7 +117,6 @@ class CanWire:
             name,
             self.clock,
             segment,
-            faults=self.faults,
             tx_depth=tx_depth,
             tx_policy=tx_policy,
             auto_recover=auto_recover,

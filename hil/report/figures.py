@@ -34,6 +34,7 @@ def figure(value: Scalar, *against: float | None) -> str:
         return value
     if not math.isfinite(value):
         return str(value)
+    value += 0.0  # minus zero is zero
     for digits in range(_DIGITS, _DIGITS_MAX):
         text = f"{value:.{digits}g}"
         if all(other is None or other == value or text != f"{other:.{digits}g}" for other in against):

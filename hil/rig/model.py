@@ -429,16 +429,3 @@ class RigFile:
             if keys[:length] in self.places:
                 return self.places[keys[:length]]
         return Place(self.file.as_posix())
-
-    def identity(self) -> dict[str, object]:
-        """What the evidence keeps of the rig: name, pace, seed, files with their SHA-256, what was set."""
-        return {
-            "name": self.rig.name,
-            "pace": self.rig.pace,
-            "seed": self.rig.seed,
-            "evidence_class": self.evidence_class,
-            "duts": {name: dut.evidence_class for name, dut in self.dut.items()},
-            "development": self.development,
-            "sets": list(self.sets),
-            "files": {source.name: source.sha256 for source in self.sources},
-        }

@@ -90,7 +90,11 @@ class Memory:
             raise ScpiError(-257, f"{file}: a sequence is made with RAD:ARB:SEQ")
 
     def catalogue(self, folder: str) -> str:
-        """``MEM:CAT?``: used and free bytes, then name, type and size of each file."""
+        """``MEM:CAT?``: used and free bytes, then name, type and size of each file.
+
+        Raises:
+            ScpiError: -257 for a folder that is not there.
+        """
         files = {"WFM1:": self._waveforms, "MKR1:": self._markers}.get(folder.upper())
         if files is None:
             raise ScpiError(-257, folder)
@@ -99,7 +103,11 @@ class Memory:
         return f"{used},{(1 << 30) - used}{listed}"
 
     def delete(self, file: str) -> None:
-        """``MEM:DEL``: delete a waveform with its markers, or a sequence."""
+        """``MEM:DEL``: delete a waveform with its markers, or a sequence.
+
+        Raises:
+            ScpiError: -256 when it is not there.
+        """
         folder, name = _file(file)
         files = self._sequences if folder == "SEQ" else self._waveforms
         if files.pop(name, None) is None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, cast
 
 from hil.closed import Closed, nearest
 from hil.errors import ConfigError, InstrumentError
-from hil.visa.declare import Action, Declaration, Measurement, Setting, declared
+from hil.visa.declare import Action, Measurement, Setting, declared
 from hil.visa.door import Identity, Session
 
 if TYPE_CHECKING:
@@ -393,6 +393,3 @@ def _shown(value: object) -> str:
 
 def _ignore(what: str, value: object) -> None:
     """A listener that is not there."""
-
-
-__all__ = ["Action", "Channel", "Declaration", "Driver", "ErrorPolicy", "Measurement", "Setting"]

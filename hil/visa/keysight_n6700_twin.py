@@ -87,7 +87,7 @@ class _Stage:
         on = self._panel.get(Output.enabled, self._number)
         delay_s = self._panel.get(Output.rise_delay_s if on else Output.fall_delay_s, self._number)
         self._set_condition()
-        if on == self.live and self._switching is None:
+        if on == self.live and self._switching is None and self._slewing is None:
             return
         delay_ns = round(delay_s * s) + self._between(ON_NS if on else OFF_NS)
         self._stop_switching()
@@ -120,7 +120,11 @@ class _Stage:
     # -- transients ---------------------------------------------------------------------------------------
 
     def arm(self) -> None:
-        """``INITiate:TRANsient``."""
+        """``INITiate:TRANsient``.
+
+        Raises:
+            ScpiError: -213 when it is armed already, -226 for lists that do not fit together.
+        """
         if self._busy_list:
             raise ScpiError(-213)
         lengths = {len(self._panel.get(Output.list_voltage_v, self._number))}
@@ -133,7 +137,11 @@ class _Stage:
         self._list = self._clock.at(self._clock.now + ARMING_NS, self._armed)
 
     def trigger(self) -> None:
-        """A trigger for an armed transient."""
+        """A trigger for an armed transient.
+
+        Raises:
+            ScpiError: -211 when it is not armed.
+        """
         if not self.waiting:
             raise ScpiError(-211, f"output {self._number} is not armed")
         self._operation(WAITING_FOR_TRIGGER, present=False)
@@ -283,10 +291,10 @@ class _Stage:
 
 
 class KeysightN6700Twin(Twin):
-    """A simulated N6702C with two N6752A modules; subclasses change ``modules``.
+    """A simulated N6702C with four N6752A modules; subclasses change ``modules``.
 
     Args:
-        name: what the rig calls it; its pins are ``name.out1`` and ``name.out2``.
+        name: what the rig calls it; its pins are ``name.out1`` to ``name.out4``.
         clock: the rig clock.
         streams: random streams of the world.
         wiring: the rig's wiring.
@@ -295,7 +303,7 @@ class KeysightN6700Twin(Twin):
 
     model: ClassVar[str] = "N6702C"
     firmware: ClassVar[str] = "E.02.07.3189"
-    modules: ClassVar[tuple[str, ...]] = ("N6752A", "N6752A")
+    modules: ClassVar[tuple[str, ...]] = ("N6752A",) * 4
 
     def __init__(
         self, *, name: str, clock: Clock, streams: Streams, wiring: Wiring, serial: str = "MY00000001"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_TIMEOUT_MS = 2_000
 _LINE_FEED = 10
+_SUCCESS = StatusCode.success
 
 
 class Attachable(Protocol):
@@ -49,12 +50,13 @@ class _OwnPath(LibraryPath):
 class _Open:
     """One open session."""
 
-    __slots__ = ("attributes", "engine", "name", "srq_enabled", "stop", "timeout_ns")
+    __slots__ = ("attributes", "end", "engine", "name", "srq_enabled", "stop", "timeout_ns")
 
     def __init__(self, engine: Engine, name: str, attributes: dict[int, object]) -> None:
         self.engine = engine
         self.name = name
         self.attributes = attributes
+        self.end = True
         self.stop: int | None = None
         self.timeout_ns: int | None = _DEFAULT_TIMEOUT_MS * ms
         self.srq_enabled = False
@@ -185,8 +187,8 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
     def write(self, session: VISASession, data: bytes) -> tuple[int, StatusCode]:
         """Send bytes; sending takes no rig time and never fails, as a network buffer never does."""
         opened = self._sessions.get(session) or self._invalid()
-        opened.engine.receive(data, end=opened.attributes[ResourceAttribute.send_end_enabled] != constants.VI_FALSE)
-        return len(data), StatusCode.success
+        opened.engine.receive(data, end=opened.end)
+        return len(data), _SUCCESS
 
     def read(self, session: VISASession, count: int) -> tuple[bytes, StatusCode]:
         """Read at most ``count`` bytes of an answer; waits for it in rig time.
@@ -196,10 +198,11 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
         """
         opened = self._sessions.get(session) or self._invalid()
         engine = opened.engine
-        if not engine.answer or engine.ready_ns > self._clock.now:
-            self._await(opened)
+        now = self._clock.now
+        if not engine.answer or engine.ready_ns > now:
+            self._await(opened, now)
         data, ended = engine.take(count, opened.stop)
-        status = StatusCode.success
+        status = _SUCCESS
         if not ended:
             at_stop = opened.stop is not None and data[-1] == opened.stop
             status = StatusCode.success_termination_character_read if at_stop else StatusCode.success_max_count_read
@@ -315,25 +318,29 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
         timeout = opened.attributes[ResourceAttribute.timeout_value]
         opened.timeout_ns = None if timeout == constants.VI_TMO_INFINITE else int(cast("int", timeout)) * ms
         enabled = opened.attributes[ResourceAttribute.termchar_enabled] != constants.VI_FALSE
+        opened.end = opened.attributes[ResourceAttribute.send_end_enabled] != constants.VI_FALSE
         opened.stop = int(cast("int", opened.attributes[ResourceAttribute.termchar])) if enabled else None
         return StatusCode.success
 
     # -- inside -------------------------------------------------------------------------------------------
 
-    def _await(self, opened: _Open) -> None:
+    def _await(self, opened: _Open, now_ns: int) -> None:
         """Run the world until the answer is there, or the time-out has passed."""
-        engine = opened.engine
-        until = None if opened.timeout_ns is None else self._clock.now + opened.timeout_ns
-        while not engine.readable():
-            if engine.answer and (until is None or engine.ready_ns <= until):
-                self._clock.wait(engine.ready_ns)
+        engine, clock = opened.engine, self._clock
+        until = None if opened.timeout_ns is None else now_ns + opened.timeout_ns
+        while True:
+            ready_ns = engine.ready_ns
+            if engine.answer and (until is None or ready_ns <= until):
+                clock.wait(ready_ns)
+                if engine.answer and engine.ready_ns <= ready_ns:
+                    return
                 continue
             if engine.silent:
                 engine.unterminated()
-            if not self._clock.wait(until, lambda: bool(engine.answer), f"an answer of {opened.name}"):
+            if not clock.wait(until, engine.answered, f"an answer of {opened.name}"):
                 self._fail(StatusCode.error_timeout)
             if until is not None and engine.ready_ns > until:
-                self._clock.wait(until)
+                clock.wait(until)
                 self._fail(StatusCode.error_timeout)
 
     def _time_out(self, opened: _Open) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from hil.visa.declare import Action, Declaration, Measurement, Setting, declared
@@ -117,7 +118,8 @@ class Panel:
 
     def _bind_setting(self, setting: Setting[object]) -> None:
         name, kind = setting.name, setting.value
-        state, text, place = self._state, self._formatter(kind), _suffixes(setting.command)
+        state, place = self._state, _suffixes(setting.command)
+        text = lru_cache(maxsize=64)(self._formatter(kind))
         listed, has_bound = self._channels is not None, isinstance(kind, Number)
 
         def write(*sent: object) -> None:

@@ -9,6 +9,7 @@ is no part of this project. It is taken only when its checksum is the one below.
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 import tarfile
@@ -17,7 +18,7 @@ from pathlib import Path
 
 VERSION = "2020.11.0"
 SHA256 = "f7ace5d077bcb7f6f543c7965870be7d70c07ddd579e28aa8344b9bc7c7be6fe"
-ARCHIVE = "deb-src http://deb.debian.org/debian bookworm main\n"
+APT = Path("/etc/apt")
 FOLDER = Path(__file__).parents[2] / ".tools" / f"can-utils-{VERSION}"
 WANTED = ("canframelen.c", "canframelen.h", "include/linux/can.h")
 
@@ -36,12 +37,10 @@ def library() -> Path:
 
 def _fetch(scratch: Path) -> Path:
     """The source package, through apt-get with lists of its own: needs no root and changes nothing of the machine's."""
-    sources = scratch / "sources.list"
-    sources.write_text(ARCHIVE)
     (scratch / "lists" / "partial").mkdir(parents=True)
     settings = {
-        "Dir::Etc::sourcelist": sources,
-        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::sourcelist": "/dev/null",
+        "Dir::Etc::sourceparts": _source_lists(scratch / "parts"),
         "Dir::State::lists": scratch / "lists",
         "Dir::Cache": scratch,
         "APT::Sandbox::User": "",
@@ -57,6 +56,16 @@ def _fetch(scratch: Path) -> Path:
     if found != SHA256:
         sys.exit(f"{tarball.name} has checksum {found}, not {SHA256}")
     return tarball
+
+
+def _source_lists(folder: Path) -> Path:
+    """The machine's own package lists, asked for sources instead of binaries."""
+    folder.mkdir()
+    for file in (APT / "sources.list", *(APT / "sources.list.d").glob("*")):
+        if file.suffix in (".list", ".sources") and file.is_file():
+            text = re.sub(r"^deb(?=\s)", "deb-src", file.read_text(), flags=re.MULTILINE)
+            (folder / file.name).write_text(re.sub(r"^Types:.*", "Types: deb-src", text, flags=re.MULTILINE))
+    return folder
 
 
 def _unpack(tarball: Path, folder: Path) -> Path:

@@ -137,6 +137,16 @@ def test_bus_off_forgets_what_was_queued_and_refuses_more(clock, wire):
     assert engine.send(FRAME) is False
 
 
+def test_a_node_that_goes_bus_off_while_it_leaves_is_gone(clock, wire):
+    engine = wire.attach("engine")
+    wire.attach("fts")
+    corrupt(wire, bit=40)
+    engine.send(FRAME)
+    engine.detach()
+    clock.sleep(1 * s)
+    assert wire.nodes == ["fts"]
+
+
 def bus_off(clock, wire, node):
     """Drive a node to bus-off; returns the instant at which the wire is idle after it."""
     undo = corrupt(wire, bit=40, node=node.name)

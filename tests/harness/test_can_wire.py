@@ -205,6 +205,17 @@ def test_a_listener_that_was_stopped_hears_no_more(clock, wire):
     assert [frame.arbitration_id for frame in frames] == [1]
 
 
+def test_one_call_registered_twice_ends_once_at_a_time(clock, wire):
+    frames, ear, engine = [], wire.attach("ear"), wire.attach("engine")
+    stop = ear.on_frame(frames.append)
+    ear.on_frame(frames.append)
+    stop()
+    stop()
+    engine.send(Frame(1))
+    clock.sleep(1 * ms)
+    assert len(frames) == 1
+
+
 def test_a_node_may_answer_from_its_callback(clock, wire, heard):
     fts = wire.attach("fts")
     fts.on_frame(lambda frame: frame.arbitration_id == 0x10 and fts.send(Frame(0x11)))
@@ -263,6 +274,28 @@ def test_a_node_leaves_when_its_queue_is_sent(clock, wire, heard):
 
     assert len(heard) == 3
     assert wire.nodes == ["ear"]
+
+
+def test_a_leaving_node_that_loses_power_or_its_queue_is_gone_at_once(clock, wire, heard):
+    engine, fts = wire.attach("engine"), wire.attach("fts")
+    for node in (engine, fts):
+        node.send(Frame(1))
+        node.detach()
+    engine.power(False)
+    fts.flush()
+    assert wire.nodes == ["ear"]
+    with pytest.raises(BusError, match="'engine' has been detached from its bus; attach it again"):
+        engine.power(True)
+
+
+def test_a_closed_wire_has_no_nodes_and_nothing_to_do(clock, wire, heard):
+    wire.attach("engine").send(Frame(1))
+    wire.close()
+    wire.close()
+    assert wire.nodes == []
+    clock.sleep(1 * ms)
+    assert heard == []
+    assert clock.idle
 
 
 def test_names_on_a_wire_are_unique_until_the_node_is_detached(wire):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
@@ -63,7 +64,7 @@ def test_callbacks_that_feed_each_other_for_ever_are_an_error(clock: VirtualCloc
         clock.at(clock.now, lambda: clock.at(clock.now, device, Phase.DEVICE), Phase.WIRE)
 
     clock.at(0, device)
-    with pytest.raises(ClockError, match="more than 1000 rounds at 0.000000000 s"):
+    with pytest.raises(ClockError, match=r"more than 1000 rounds at 0\.000000000 s"):
         clock.sleep(1)
 
 
@@ -100,7 +101,7 @@ def test_a_float_is_refused_with_the_way_to_write_it(clock: VirtualClock) -> Non
 
 def test_a_wait_in_a_callback_is_refused_in_words(clock: VirtualClock) -> None:
     clock.at(5, lambda: clock.sleep(1))
-    with pytest.raises(ClockError, match="inside an event callback .* may not wait"):
+    with pytest.raises(ClockError, match=r"inside an event callback .* may not wait"):
         clock.sleep(10)
 
 
@@ -149,8 +150,7 @@ def test_the_past_cannot_be_scheduled(clock: VirtualClock) -> None:
 
 def test_a_loop_that_reads_the_time_for_ever_is_an_error(clock: VirtualClock) -> None:
     with pytest.raises(ClockError, match="read 1000000 times"):
-        while clock.now < 1:
-            pass
+        next(now for _ in itertools.count() if (now := clock.now) > 0)
 
 
 def test_time_sleep_in_a_virtual_test_is_an_error_that_names_the_remedy(clock: VirtualClock) -> None:

@@ -73,7 +73,7 @@ def test_every_file_the_rig_is_made_of_is_named_with_its_hash():
     rig = load(RIG)
 
     assert [source.name for source in rig.sources] == ["small.toml", "launcher.dbc", "fts_a.toml"]
-    assert rig.identity()["files"]["launcher.dbc"] == (
+    assert rig.sources[1].sha256 == (
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # SHA-256 of nothing
     )
 

@@ -157,7 +157,7 @@ def test_what_is_set_is_recorded_and_makes_the_run_a_development_run():
     rig = load_rig("sim.toml", ["rig.seed=7"])
 
     assert rig.development
-    assert rig.identity()["sets"] == ["rig.seed=7"]
+    assert rig.sets == ("rig.seed=7",)
     assert str(rig.where("rig", "seed")) == "--set rig.seed=7"
 
 

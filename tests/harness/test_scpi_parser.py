@@ -83,6 +83,12 @@ def test_mega_and_milli_are_told_apart_by_the_unit(box: Box) -> None:
     assert box.got == [421e6, 0.421]
 
 
+@pytest.mark.parametrize(("sent", "count"), [("MIN", 0), ("MAXIMUM", 100), ("2.5", 3), ("#B101", 5)])
+def test_whole_numbers_are_rounded_and_take_keywords(box: Box, sent: str, count: int) -> None:
+    box.send(f"OUTP:LEV {sent}\n")
+    assert box.got == [(1, count)]
+
+
 @pytest.mark.parametrize(
     ("message", "number"),
     [
@@ -94,6 +100,9 @@ def test_mega_and_milli_are_told_apart_by_the_unit(box: Box) -> None:
         ("NAME 'open", -151), ("VOLT 'a'", -158), ("DATA 'a',#3abc", -161), ("VOLT #11a", -168), ("ROUT (@1", -171),
         ("ROUT (1,2)", -171), ("VOLT (@1)", -178), ("VOLT 51", -222), ("ROUT (@9)", -222), ("LIST 1,2,3,4", -223),
         ("MODE STEP", -224), ("*TRG", -211),
+        ("OUTP:LEV HALF", -141), ("OUTP:LEV 'a'", -158), ("OUTP:LEV 101", -222), ("VOLT:PROT:STAT ON1", -224),
+        ("VOLT:PROT:STAT 1V", -138), ("VOLT:PROT:STAT 'a'", -158), ("MODE 1", -128), ("DATA 'a','b'", -158),
+        ("ROUT 1", -128), ("ROUT (@1:x)", -171),
     ],
 )  # fmt: skip
 def test_each_mistake_has_its_standard_number(box: Box, message: str, number: int) -> None:

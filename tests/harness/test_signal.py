@@ -62,7 +62,7 @@ def test_stale_data_does_not_pass(bench: Bench) -> None:
     pc = bench.sampled((10 * ms, 60.0))
     bench.clock.sleep(50 * ms)
     bench.timeline.stimulus("engine: START")
-    with pytest.raises(NotSeenError, match="60 bar at 0.010000000 s, which is older than the mark"):
+    with pytest.raises(NotSeenError, match=r"60 bar at 0\.010000000 s, which is older than the mark"):
         pc.expect(above=50.0, within=100 * ms)
 
 

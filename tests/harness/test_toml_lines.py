@@ -51,7 +51,8 @@ def lines(tmp_path: Path) -> Lines:
     [
         (("title",), 2), (("limit", "fts.arm"), 4), (("limit", "fts.arm", "low"), 5),
         (("limit", "fts.arm", "family"), 9), (("limit", "fts.arm", "family", 1), 11), (("bus", 0, "name"), 15),
-        (("bus", 1), 16), (("bus", 1, "name", "first"), 17), (("bus", 1, "inline", "deep key", "x"), 18), (("bus", 1, "node", "id"), 20),
+        (("bus", 1), 16), (("bus", 1, "name", "first"), 17),
+        (("bus", 1, "inline", "deep key", "x"), 18), (("bus", 1, "node", "id"), 20),
     ],
 )  # fmt: skip
 def test_every_key_is_found_on_its_line(lines: Lines, keys: tuple[str | int, ...], line: int) -> None:

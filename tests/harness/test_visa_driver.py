@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 import pyvisa
 
@@ -10,7 +12,7 @@ from hil.errors import ConfigError, InstrumentError
 from hil.faults import Fault
 from hil.noise import Streams
 from hil.visa.declare import describe
-from hil.visa.door import open_manager
+from hil.visa.door import open_manager, send_at_once
 from hil.visa.driver import ErrorPolicy
 from hil.visa.keysight_n5182b import KeysightN5182B
 from hil.visa.keysight_n6700 import KeysightN6700, Output
@@ -112,6 +114,22 @@ def test_an_address_where_nothing_is_is_named(bench: Bench) -> None:
 def test_a_backend_that_is_not_installed_is_named() -> None:
     with pytest.raises(InstrumentError, match="'@nothing' cannot be loaded"):
         open_manager("@nothing")
+
+
+def test_a_real_address_that_nobody_listens_on_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(InstrumentError, match=f"psu.* TCPIP0::127.0.0.1::{port}::SOCKET"):
+        KeysightN6700.open(open_manager("@py"), f"TCPIP0::127.0.0.1::{port}::SOCKET", name="psu")
+
+
+def test_a_real_connection_sends_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"TCPIP0::127.0.0.1::{server.getsockname()[1]}::SOCKET"
+        with open_manager("@py").open_resource(address) as resource:
+            assert send_at_once(resource)
+            interface = resource.visalib.sessions[resource.session].interface
+            assert interface.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_misspelt_attribute_is_refused_with_the_nearest(bench: Bench) -> None:

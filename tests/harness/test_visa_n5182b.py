@@ -296,3 +296,38 @@ def test_reset_is_silent_and_keeps_the_memory(radiating: Bench) -> None:
     radiating.siggen.wait_until_settled()
     assert radiating.receiver.value is None
     assert radiating.siggen.query('RAD:ARB:SEQ? "SEQ:HIL"').startswith('"SEQ:HIL","WFM1:H')
+
+
+def test_a_continuous_sequence_plays_until_it_is_switched_off(radiating: Bench) -> None:
+    siggen = radiating.siggen
+    siggen.arm(sequence(ARM, gap(5 * ms)))
+    siggen.arb_enabled = False
+    siggen.arb_trigger_type = "CONT"
+    siggen.arb_enabled = True
+    radiating.clock.sleep(200 * ms)
+    assert [tones_of(value) for _, value in radiating.rf[:4]] == [ARM.tones, (), ARM.tones, ()]
+    assert len(radiating.marker) >= 8
+    siggen.arb_enabled = False
+    heard = len(radiating.rf)
+    radiating.clock.sleep(200 * ms)
+    assert len(radiating.rf) <= heard + 1
+    assert tones_of(radiating.receiver.value) == ()
+
+
+@pytest.mark.parametrize(("retrigger", "edges"), [("OFF", 1), ("ON", 2), ("IMM", 2)])
+def test_a_trigger_while_it_plays_does_what_was_chosen(radiating: Bench, retrigger: str, edges: int) -> None:
+    siggen = radiating.siggen
+    siggen.arm(sequence(replace(ARM, duration_ns=100 * ms)))
+    siggen.arb_retrigger = retrigger
+    siggen.wait_until_settled()
+    siggen.write("*TRG")
+    radiating.clock.sleep(60 * ms)
+    siggen.write("*TRG")
+    radiating.clock.sleep(400 * ms)
+    assert [volts for _, volts in radiating.marker].count(3.3) == edges
+
+
+def test_a_change_of_sequence_while_armed_is_taken_over(radiating: Bench) -> None:
+    radiating.play(sequence(ARM))
+    radiating.rf.clear()
+    assert tones_of(radiating.play(sequence(TERMINATE))[0][1]) == TERMINATE.tones

@@ -75,7 +75,7 @@ def test_the_dialogue_of_opening(bench: Bench) -> None:
     assert bench.pairs() == [
         ("*IDN?", "Keysight Technologies,N6702C,MY00000001,E.02.07.3189"),
         ("*CLS", ""),
-        ("SYST:CHAN?", "2"),
+        ("SYST:CHAN?", "4"),
     ]
 
 
@@ -136,6 +136,14 @@ def test_switching_off_takes_its_time(powered: Bench) -> None:
     powered.clock.sleep(1 * s)
     assert OFF_NS[0] <= powered.seen[0][0] - start <= OFF_NS[1]
     assert powered.load.volts == 0.0
+
+
+def test_switching_on_again_while_the_voltage_falls_brings_it_back(powered: Bench) -> None:
+    powered.out.enabled = False
+    powered.clock.wait(powered.clock.now + 1 * s, lambda: powered.load.volts < 27.0)
+    powered.out.enabled = True
+    powered.clock.sleep(1 * s)
+    assert powered.load.volts == pytest.approx(28.0, abs=0.02)
 
 
 def test_the_voltage_slews(powered: Bench) -> None:
@@ -215,9 +223,9 @@ def test_over_voltage_protection_trips_at_once(powered: Bench) -> None:
 def test_the_watchdog_drops_every_output_when_nobody_talks(powered: Bench) -> None:
     powered.psu.watchdog_delay_s = 5.0
     powered.psu.watchdog = True
-    last_traffic = powered.clock.now
+    last_message = powered.twin.engine.last_io_ns
     powered.clock.sleep(20 * s)
-    assert powered.seen == [(last_traffic + 5 * s, 0.0)]
+    assert powered.seen == [(last_message + 5 * s, 0.0)]
     assert powered.out.questionable_condition == PROTECTION
     assert powered.out.enabled, "the programmed state stays"
 
@@ -369,5 +377,32 @@ def test_reset_switches_off_and_restores_every_setting(powered: Bench) -> None:
 
 
 def test_an_output_that_does_not_exist_is_refused(bench: Bench) -> None:
-    with pytest.raises(InstrumentError, match="psu: there is no output 5; it has 2"):
+    with pytest.raises(InstrumentError, match="psu: there is no output 5; it has 4"):
         bench.psu.output(5)
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("VOLT? MAX,(@1)", "+5.100000E+01"),
+        ("VOLT? MIN,(@1:2)", "+0.000000E+00,+0.000000E+00"),
+        ("LIST:COUN? MAX,(@3)", "+4.096000E+03"),
+        ("OUTP? (@1:4)", "0,0,0,0"),
+        ("TRIG:TRAN:SOUR? (@2)", "BUS"),
+    ],
+)
+def test_ranges_and_several_channels_can_be_queried(bench: Bench, query: str, answer: str) -> None:
+    assert bench.psu.query(query) == answer
+
+
+def test_an_output_that_acknowledges_off_and_reads_back_on_is_an_error(bench: Bench) -> None:
+    bench.out.on()
+    bench.twin.outputs.react(type(bench.out).enabled, lambda _: bench.twin.outputs.put(type(bench.out).enabled, True))
+    with pytest.raises(InstrumentError, match="OUTP OFF was sent, but OUTP\\? reads back on"):
+        bench.out.off()
+
+
+def test_a_closed_driver_says_so(bench: Bench) -> None:
+    bench.psu.close()
+    with pytest.raises(InstrumentError, match=r"psu at TCPIP0::psu.*'OUTP 1,\(@1\)'"):
+        bench.out.on()

@@ -109,7 +109,7 @@ def test_a_change_is_told_once_at_the_same_instant(wiring: Wiring, clock: Virtua
 
 def test_a_fault_has_an_onset_and_an_end(wiring: Wiring, clock: VirtualClock) -> None:
     stimuli: list[tuple[int, object]] = []
-    injector = FaultInjector(clock, lambda what, detail: stimuli.append((clock.now, detail)))
+    injector = FaultInjector(clock, lambda _, detail: stimuli.append((clock.now, detail)))
     injector.register("power", wiring)
     injector.inject(Fault("power", "open", onset_ns=10 * ms, until_ns=60 * ms))
     volts = []
@@ -136,7 +136,7 @@ def test_a_fault_on_an_unknown_part_names_the_nearest(clock: VirtualClock, wirin
 
 
 def test_an_unknown_kind_of_fault_names_the_nearest(wiring: Wiring) -> None:
-    with pytest.raises(WiringError, match="no fault 'short_to_gnd'.*did you mean short_to_ground"):
+    with pytest.raises(WiringError, match=r"no fault 'short_to_gnd'.*did you mean short_to_ground"):
         wiring.apply(Fault("power", "short_to_gnd"))
 
 

@@ -12,11 +12,11 @@ OFF_A = 0.05
 
 @pytest.mark.requirement("ENG-R-01")
 @pytest.mark.measures("engine.power_on_current", "engine.checkout_time")
-@pytest.mark.parametrize("volts", [24.0, 28.0, 36.0])
-def test_power_on_moves_nothing(unpowered_engine, stand, measure, volts):
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["lowest", "nominal", "highest"])
+def test_power_on_moves_nothing(unpowered_engine, stand, profile, measure, which):
     """From power-on to standby neither valve nor igniter gets current, and both valves are closed."""
     engine = unpowered_engine
-    fed = stand.power_on("engine", volts)
+    fed = stand.power_on("engine", profile.values("engine.supply_voltages", "V")[which])
     engine.heartbeat_on()
     standby = engine.state.expect("STANDBY", within=1 * s)
 

@@ -83,7 +83,7 @@ class Engine:
         self.ready_ns = 0
         """Rig time from which :attr:`answer` can be read [ns]."""
         self.last_io_ns = 0
-        """Rig time of the last traffic on the interface [ns]."""
+        """Rig time of the last message on the interface [ns]."""
         self.frozen = False
         """A fault: the interface takes everything and never answers."""
         self.trigger: Callable[[], None] = self._no_trigger
@@ -108,7 +108,7 @@ class Engine:
         self.last_io_ns = now = self._clock.now
         program = self._programs.get(data) if end and not self._partial else None
         if program is not None and not self._queue and self._suspended is None and now >= self._busy_until:
-            self._execute(program, 0, [], closed=False)
+            self._execute(program, 0, [], now_ns=now)
             return
         messages = [data] if program is not None else self._cut(data, end=end)
         for message in messages:
@@ -118,6 +118,10 @@ class Engine:
     def readable(self) -> bool:
         """Whether a response can be read now."""
         return bool(self.answer) and self.ready_ns <= self._clock.now
+
+    def answered(self) -> bool:
+        """Whether a response is there, ready to be read or soon."""
+        return bool(self.answer)
 
     @property
     def silent(self) -> bool:
@@ -130,16 +134,17 @@ class Engine:
         Returns:
             The bytes, and whether the response message ended with them.
         """
-        self.last_io_ns = self._clock.now
         answer = self.answer
         size = min(count, len(answer))
         if stop is not None:
             found = answer.find(stop, 0, size)
             size = size if found < 0 else found + 1
         self.answer = answer[size:]
-        if not self.answer:
-            self.status.update()
-        return answer[:size], not self.answer
+        if size == len(answer):
+            if self.status.service_enable:
+                self.status.update()
+            return answer, True
+        return answer[:size], False
 
     def unterminated(self) -> None:
         """The controller reads although there is nothing to say: -420."""
@@ -243,24 +248,26 @@ class Engine:
                 if self._wake is None:
                     self._wake = self._clock.at(self._busy_until, self._woken)
                 return
-            self._execute(self._queue.popleft(), 0, [], closed=False)
+            self._execute(self._queue.popleft(), 0, [], now_ns=self._clock.now)
 
     def _woken(self) -> None:
         self._wake = None
         self._next()
 
-    def _execute(self, program: tuple[_Call, ...], index: int, answers: list[str], *, closed: bool) -> None:
+    def _execute(
+        self, program: tuple[_Call, ...], index: int, answers: list[str], *, now_ns: int, closed: bool = False
+    ) -> None:
         """Run a message from ``index`` on; ``closed``: an indefinite response has been given already."""
         if self.answer:
             self.answer = b""
             self.status.report(ScpiError(-410))
         for position in range(index, len(program)):
-            call = program[position]
-            if closed and call.query:
+            run, values, query, indefinite = program[position]
+            if closed and query:
                 self.status.report(ScpiError(-440))
                 continue
             try:
-                result = call.run(*call.arguments)
+                result = run(*values)
             except ScpiError as error:
                 self.status.report(error)
                 if error.is_command_error:
@@ -268,13 +275,13 @@ class Engine:
                 continue
             if result is None:
                 continue
-            closed = closed or call.indefinite
+            closed = closed or indefinite
             if isinstance(result, str):
                 answers.append(result)
                 continue
             self._suspend(_Suspended(program, position + 1, answers, closed, result.finish), result.duration_ns)
             return
-        self._busy_until = self._clock.now + self.latency_ns
+        self._busy_until = now_ns + self.latency_ns
         if answers:
             self._respond(answers)
 
@@ -307,7 +314,8 @@ class Engine:
             answer = None
         if answer is not None:
             suspended.answers.append(answer)
-        self._execute(suspended.program, suspended.position, suspended.answers, closed=suspended.closed)
+        now = self._clock.now
+        self._execute(suspended.program, suspended.position, suspended.answers, now_ns=now, closed=suspended.closed)
         self._next()
 
     def _stop_waking(self) -> None:
