@@ -30,6 +30,7 @@ status = "benchmark only"
 
 [limit."bench.number"]
 unit = "1"
+clause = "none"
 low = 0.0
 high = 1e9
 source = "benchmark"

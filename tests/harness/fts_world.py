@@ -1,4 +1,4 @@
-"""A small world for tests of the receiver model: supply, generator, loads, one bus to listen on; nothing that judges."""
+"""A small world for tests of the receiver model: supply, generator, loads, two buses; nothing that judges."""
 
 from __future__ import annotations
 
@@ -53,13 +53,14 @@ class FtsWorld:
         self.wiring.net("reset", ["stand.do_reset", "fts_a.unlatch"])
         self.wiring.net("rf", ["siggen.rf", "fts_a.rf"])
         self.frames: list[Frame] = []
-        self.wires["bus_a"].attach("rig").on_frame(self.frames.append)
+        listeners = [wire.attach("rig") for wire in self.wires.values()]
+        listeners[0].on_frame(self.frames.append)
         self.edges: list[tuple[str, bool, int]] = []
         for output in OUTPUTS:
             self._watch(output)
         if not cold:
             self.power()
-            self.clock.sleep(400 * ms)
+            self.clock.sleep(450 * ms)
 
     def power(self, volts: float = 28.0) -> None:
         """Give the receiver its supply [V]."""

@@ -19,12 +19,13 @@ class Bench:
         self.clock = VirtualClock()
         self.timeline = Timeline(self.clock)
         self.wiring = Wiring(self.clock)
-        for pin in ("box.out", "box.sense"):
+        for pin in ("box.out", "box.sense", "box.marker"):
             self.wiring.pin(pin)
-        ports = ["load_out", "di_out", "ci_out", "ao_sense", "ai_sense", "do_key"]
+        ports = ["load_out", "di_out", "ci_out", "ao_sense", "ai_sense", "dl_marker", "do_key"]
         self.card = SimIoCard("stand", self.wiring, timeline=self.timeline, ports=ports, ohms={"load_out": 5.0})
         self.wiring.net("out", ["box.out", "stand.load_out", "stand.di_out", "stand.ci_out"])
         self.wiring.net("sense", ["box.sense", "stand.ao_sense", "stand.ai_sense"])
+        self.wiring.net("marker", ["box.marker", "stand.dl_marker"])
 
 
 @pytest.fixture
@@ -35,6 +36,13 @@ def bench() -> Bench:
 def test_an_edge_is_seen_at_the_instant_it_happens(bench: Bench) -> None:
     bench.clock.at(7 * ms, lambda: bench.wiring.pin("box.out").drive(28.0, 0.15))
     assert bench.card.level("di_out").expect(HIGH, within=100 * ms).at == 7 * ms
+
+
+def test_a_low_voltage_input_switches_between_the_levels_of_a_3_3_v_line(bench: Bench) -> None:
+    bench.wiring.pin("box.marker").drive(1.6, 50.0)
+    assert not bench.card.level("dl_marker").seen(HIGH, within=1 * ms)
+    bench.wiring.pin("box.marker").drive(3.3, 50.0)
+    assert bench.card.level("dl_marker").seen(HIGH, within=1 * ms)
 
 
 def test_a_load_has_voltage_and_current(bench: Bench) -> None:

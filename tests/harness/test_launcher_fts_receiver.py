@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from hil.can.database import Database
 from hil.faults import Fault
-from hil.units import ms, s
+from hil.units import ms, s, us
 from hil.wiring import RfValue, Tone
 
 ARMED, TERMINATED = {"arm", "shutdown"}, {"arm", "shutdown", "terminate"}
@@ -49,7 +49,7 @@ def test_a_tone_without_a_filter_disturbs_nothing():
 
 def test_a_burst_shorter_than_filters_and_confirmation_does_nothing():
     world = FtsWorld()
-    world.burst(*ARM, duration_ns=9 * ms)
+    world.burst(*ARM, duration_ns=7500 * us)
     assert world.on == set()
 
 
@@ -218,7 +218,7 @@ def test_signal_strength_rises_with_level_and_saturates():
     volts = [sst_v(world, level_dbm) for level_dbm in range(-120, -20, 5)]
     assert volts == sorted(volts)
     assert volts[-1] < 4.82
-    assert volts[-1] - volts[-2] < 0.01 < volts[5] - volts[4]
+    assert volts[-1] - volts[-2] < 0.3 * (volts[5] - volts[4])
 
 
 def test_signal_strength_follows_with_its_lag():
