@@ -43,6 +43,7 @@ DECISIONS = {
 }
 """The decision rules a limit may name, with the statement that the report prints."""
 
+_PLAIN = frozenset({float, str, bool, type(None)})
 _TIME_UNITS = frozenset({"ns", "us", "µs", "ms", "s", "min", "h"})
 _PREFIXES = {"n": -9, "u": -6, "µ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9}
 _PREFIXED = frozenset({"s", "V", "A", "W", "Hz", "Ohm", "N", "Pa", "m", "g", "bit/s"})
@@ -290,6 +291,8 @@ def builtin(value: object, name: str = "value") -> Value:
     >>> builtin(True), builtin(3), builtin(2.5), builtin("CLOSED"), builtin(None)
     (True, 3, 2.5, 'CLOSED', None)
     """
+    if type(value) in _PLAIN and not isinstance(value, int):
+        return cast("Value", value)
     if isinstance(value, _Scalar):
         try:
             value = value.item()

@@ -247,9 +247,8 @@ def _plain(value: object) -> object:
 # -- fixtures ---------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def trial(request: pytest.FixtureRequest) -> Trial:
-    """The record of this test; NOT_RUN without ``--rig``."""
+def _trial(request: pytest.FixtureRequest) -> Trial:
+    """The record of a test; NOT_RUN without ``--rig``."""
     found = request.node.stash.get(_TRIAL, None)
     if found is None:
         pytest.skip(_REMEDY)
@@ -257,11 +256,11 @@ def trial(request: pytest.FixtureRequest) -> Trial:
 
 
 @pytest.fixture
-def rig(trial: Trial) -> Generator[Rig, None, None]:
+def rig(request: pytest.FixtureRequest) -> Generator[Rig, None, None]:
     """The open rig: on a virtual rig a fresh world per test, with the clock at 0."""
     from hil.clock import sleep_forbidden
 
-    opened = trial.open_rig()
+    opened = _trial(request).open_rig()
     with sleep_forbidden(opened.clock):
         try:
             yield opened
@@ -276,21 +275,23 @@ def clock(rig: Rig) -> Clock:
 
 
 @pytest.fixture
-def profile(trial: Trial) -> Profile:
+def profile(request: pytest.FixtureRequest) -> Profile:
     """Limits and parameters of the profiles in the ini option ``hil_profiles``."""
-    return trial.desk.profile
+    return _trial(request).desk.profile
 
 
 @pytest.fixture
-def measure(trial: Trial) -> Callable[..., Measurement]:
+def measure(request: pytest.FixtureRequest) -> Callable[..., Measurement]:
     """``measure(name, value, unit)`` records a value, judges it by its limits, and goes on."""
-    return trial.measure
+    return _trial(request).measure
 
 
 @pytest.fixture
-def always(trial: Trial) -> Callable[..., Monitor[Any]]:
+def always(request: pytest.FixtureRequest) -> Callable[..., Monitor[Any]]:
     """``always(signal, value)`` watches in the background that a condition holds to the end of the test."""
     from hil.signal import Condition
+
+    trial = _trial(request)
 
     def watch(
         signal: Signal[Any], *value: object, below: float | None = None, above: float | None = None

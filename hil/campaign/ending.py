@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from click import style, unstyle
 
 from hil.errors import EvidenceError
 from hil.limits import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from rich.text import Text
 
     from hil.campaign.session import RunSession
     from hil.evidence.finalise import Finalised
@@ -41,7 +40,8 @@ class Ending:
         """
         if self.finalised is None:
             return [f"ERROR: {self.trouble}"]
-        return [*_table(run, outcomes, coloured), "", *_counts(run, self.finalised)]
+        lines = [*_table(run, outcomes), "", *_counts(run, self.finalised)]
+        return lines if coloured else [unstyle(line).rstrip() for line in lines]
 
 
 def end_run(run: RunSession) -> Ending:
@@ -69,26 +69,22 @@ def _counts(run: RunSession, finalised: Finalised) -> list[str]:
     return lines + [f"ERROR: {finding}" for finding in finalised.findings]
 
 
-def _table(run: RunSession, outcomes: Mapping[str, Mapping[str, Any]], coloured: bool) -> list[str]:
+def _table(run: RunSession, outcomes: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """A line per test, and below it a line per measurement, in columns."""
-    from rich.console import Console
-    from rich.text import Text
-
     found = {nodeid: outcomes.get(nodeid, _NOTHING) for nodeid in run.planned}
     rows = [cells for outcome in found.values() for cells in outcome["rows"]]
     widths = [max((len(cells[column]) for cells in rows), default=0) for column in range(4)]
-    written = StringIO()
-    console = Console(file=written, force_terminal=coloured, no_color=not coloured, soft_wrap=True, highlight=False)
+    lines: list[str] = []
     for nodeid, outcome in found.items():
-        console.print(_verdict(outcome["verdict"], Text), Text(nodeid.rpartition("/")[2], style="bold"))
+        lines.append(f"{_coloured(outcome['verdict'])} {style(nodeid.rpartition('/')[2], bold=True)}")
         for name, value, limits, margin, verdict in outcome["rows"]:
             cells = (name.ljust(widths[0]), value.rjust(widths[1]), limits.center(widths[2]), margin.rjust(widths[3]))
-            console.print(Text(f"    {'   '.join(cells)}   "), _verdict(verdict, Text), sep="")
-    return [line.rstrip() for line in written.getvalue().splitlines()]
+            lines.append(f"    {'   '.join(cells)}   {_coloured(verdict)}")
+    return lines
 
 
-def _verdict(verdict: str, text: type[Text]) -> Text:
-    return text(verdict.ljust(_VERDICT_WIDTH), style=_COLOURS.get(verdict, "red"))
+def _coloured(verdict: str) -> str:
+    return style(verdict.ljust(_VERDICT_WIDTH), fg=_COLOURS.get(verdict, "red"))
 
 
 def _relative(folder: Path) -> str:

@@ -133,7 +133,6 @@ class Trial(Closed):
         evidence_class = self.desk.blueprint.file.evidence_class
         fields = measurement_fields(taken, t_ns=self._now(), evidence_class=evidence_class)
         self._recorder.write("measurement", **fields)
-        self._recorder.sync()
         return taken
 
     def always(self, signal: Signal[Value], condition: Condition[Value]) -> Monitor[Value]:

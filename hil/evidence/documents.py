@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from json.encoder import JSONEncoder
 from pathlib import PurePath
@@ -223,7 +223,8 @@ def measurement_fields(measurement: Measurement, *, t_ns: int, evidence_class: s
 
 def limit_source(limit: Limit) -> Document:
     """One limit as a measurement prints it: its numbers, and where they are written."""
-    return {key: value for key, value in asdict(limit).items() if key != "name" and value not in (None, "")}
+    values = ((key.name, getattr(limit, key.name)) for key in fields(limit) if key.name != "name")
+    return {key: value for key, value in values if value not in (None, "")}
 
 
 def _key(key: object) -> str:
