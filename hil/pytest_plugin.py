@@ -99,11 +99,12 @@ class _Recording:
 
     def __init__(self, run: RunSession) -> None:
         self.run = run
+        self.orders: dict[str, Order] = {}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """What was collected, in that order, is the plan."""
-        orders = [_order(item) for item in session.items]
-        self.run.plan([order.nodeid for order in orders], {order.nodeid: order.requirements for order in orders})
+        self.orders = {item.nodeid: _order(item) for item in session.items}
+        self.run.plan(list(self.orders), {nodeid: order.requirements for nodeid, order in self.orders.items()})
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -111,7 +112,7 @@ class _Recording:
         from hil.errors import HilError
 
         try:
-            item.stash[_TRIAL] = self.run.trial(_order(item))
+            item.stash[_TRIAL] = self.run.trial(self.orders[item.nodeid])
         except HilError as problem:
             item.stash[_PROBLEM] = problem
         return (yield)

@@ -97,7 +97,7 @@ class Trial(Closed):
 
     def open_rig(self) -> Rig:
         """Open the trial's own world; its records go to the trial's part of the run folder."""
-        sinks = Sinks(frame=self._frame, dialogue=self._dialogue, stimulus=self._stimulus, check=self._check)
+        sinks = Sinks(self._frame, self._dialogue, self._stimulus, self._check, self._recorder.sync)
         self.rig = Rig(self.desk.blueprint, seed=self.desk.seed, sinks=sinks)
         return self.rig
 

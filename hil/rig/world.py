@@ -38,12 +38,16 @@ def _nothing(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Sinks:
-    """Where a world's records go: frames (bus, candump line), dialogues (instrument, line), stimuli and checks."""
+    """Where a world's records go: frames (bus, candump line), dialogues (instrument, line), stimuli and checks.
+
+    ``secure`` is called before anything real is energised: what was recorded must be on the disk by then.
+    """
 
     frame: Callable[[str, str], None] = _nothing
     dialogue: Callable[[str, str], None] = _nothing
     stimulus: Callable[[str, object], None] = _nothing
     check: Callable[[Check], None] = _nothing
+    secure: Callable[[], None] = _nothing
 
 
 class Rig:
@@ -68,6 +72,7 @@ class Rig:
         self.models: dict[str, Article] = {}
         self.devices: dict[str, Device] = {}
         self._undo: list[tuple[str, Callable[[], None]]] = []
+        self._secure = _nothing if self.file.rig.is_virtual else sinks.secure
         self._open = ExitStack()
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
@@ -145,7 +150,11 @@ class Rig:
         return self.faults.inject(Fault(target, kind, onset, until, parameters))
 
     def undo(self, what: str, fn: Callable[[], None]) -> None:
-        """Register what undoes an action, before the action is done; run last first when the world is closed."""
+        """Register what undoes an action, before the action is done; run last first when the world is closed.
+
+        On a paced rig, where the action may energise something real, the record is on the disk before this returns.
+        """
+        self._secure()
         self._undo.append((what, fn))
 
     def close(self) -> None:
