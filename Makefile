@@ -6,7 +6,7 @@ BIN := .venv/bin
 RIG ?= rigs/sim.toml
 WORKERS ?= 2
 
-.PHONY: help setup qualify defects test lint format bench clean
+.PHONY: help setup qualify defects test lint format bench pictures clean
 
 help:
 	@echo "make qualify   run the qualification tests of the reference launcher on the simulated rig, write the report"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint      ruff, pyright and the import contracts"
 	@echo "make format    let ruff format and fix what it can"
 	@echo "make bench     run the benchmarks"
+	@echo "make pictures  make the pictures of the README again (needs chromium)"
 	@echo "make setup     prepare .venv only (every target does that first)"
 	@echo "make clean     remove .venv and all caches"
 	@echo "variables: RIG=$(RIG) WORKERS=$(WORKERS) PYTHON=$(PYTHON)"
@@ -42,7 +43,16 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 bench: setup
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks --write docs/speed.md
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+pictures: setup
+	@command -v chromium >/dev/null || { echo "pictures need chromium: apt-get install chromium" >&2; exit 1; }
+	@rm -rf build/pictures && mkdir -p build/pictures docs/images
+	@$(BIN)/hil qualify tests/launcher --rig $(RIG) --run-folder build/pictures/run -- -q >/dev/null
+	@chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --disable-background-networking --no-first-run \
+		--user-data-dir=build/pictures/profile --window-size=1180,1500 --screenshot=docs/images/report.png \
+		file://$(CURDIR)/build/pictures/run/report.html >/dev/null 2>&1
+	@ls docs/images/report.png

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from hil.closed import Closed
-from hil.errors import WiringError
+from hil.errors import BusError, WiringError
 from hil.io.card import IoCard, kind_of
 from hil.signal import Signal, Timeline
 
@@ -148,15 +148,28 @@ class Device(Closed):
     def command(self, message: str, signals: Mapping[str, float | int | str] | None = None) -> None:
         """Send a message to the article on every bus it is on; a stimulus, so it moves the mark.
 
+        A bus that does not take the frame (bus-off, queue full) is passed over and put on the record: one bus that
+        takes it is enough.
+
         Raises:
             WiringError: when the article is on no bus.
-            BusError: for an unknown message or signal, or a value the database does not allow.
+            BusError: for an unknown message or signal, a value the database does not allow, or when no bus at all
+                takes the frame.
         """
+        given = dict(signals or {})
         if not self.links.buses:
             raise WiringError(f"{self.name} is on no bus, so it cannot be sent {message}; give it one: bus = [...]")
-        self.links.timeline.stimulus(f"{self.name}: {message}", dict(signals or {}))
-        for bus in self.links.buses:
-            bus.send(message, signals or {})
+        frames = [(bus, bus.sender(message).frame(given)) for bus in self.links.buses]
+        self.links.timeline.stimulus(f"{self.name}: {message}", given)
+        refusals: list[str] = []
+        for bus, frame in frames:
+            try:
+                bus.send_raw(frame)
+            except BusError as refusal:
+                refusals.append(str(refusal))
+                self.links.timeline.stimulus(f"{self.name}: {message} not taken", str(refusal))
+        if len(refusals) == len(frames):
+            raise BusError(f"{self.name}: no bus takes {message}: {'; '.join(refusals)}")
 
     def channel(self, port: str, kinds: tuple[str, ...]) -> tuple[IoCard, str]:
         """The instrument channel that observes one of the article's pins.
