@@ -149,3 +149,7 @@ def defects_command(tests: tuple[str, ...], rig: str, file: Path, workers: int) 
 def _printable(text: str) -> str:
     """A text that any terminal takes: what it cannot encode is shown as an escape."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+if __name__ == "__main__":
+    main()
