@@ -267,9 +267,8 @@ class Clock:
                 return False
             self._run_due()
             return True
-        if due is None or (give_up is not None and due > give_up):
-            if self._stuck():
-                raise self._deadlock(due, what)
+        if due is None or self._given_up(due, give_up):
+            self._await_post(due, what)
             return True
         self._idle_until(due)
         self._run_due()
@@ -284,9 +283,19 @@ class Clock:
             self._now = time_ns
         return True
 
-    def _stuck(self) -> bool:
-        """Whether nothing outside the heap could still end a wait; on a virtual clock nothing can."""
-        return not self._posted
+    def _given_up(self, due: int, give_up: int | None) -> bool:
+        """Whether a wait without a deadline has seen nothing but periodic events for long enough."""
+        return give_up is not None and due > give_up
+
+    def _await_post(self, due: int | None, what: str) -> None:
+        """Nothing scheduled can end the wait: on a virtual clock nothing else can either.
+
+        Raises:
+            DeadlockError: unless something was posted.
+        """
+        if not self._posted:
+            raise self._deadlock(due, what)
+        self._run_due()
 
     def _late(self, time_ns: int) -> int:
         raise ClockError(
@@ -445,13 +454,17 @@ class WallClock(Clock):
         self._now = max(self._now, time_ns if reached else min(time_ns, self._elapsed()))
         return reached
 
-    def _stuck(self) -> bool:
-        """On a wall clock the outside world can always post: sleep until it does."""
+    def _given_up(self, due: int, give_up: int | None) -> bool:  # noqa: ARG002
+        """Never: on a wall clock the outside world can always post."""
+        return False
+
+    def _await_post(self, due: int | None, what: str) -> None:  # noqa: ARG002
+        """Sleep until the outside world posts something, and run it."""
         with self._woken:
             while not self._posted:
                 self._woken.wait()
+        self._catch_up()
         self._run_due()
-        return False
 
     def _late(self, time_ns: int) -> int:
         return max(time_ns, 0)

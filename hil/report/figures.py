@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
+
+from markupsafe import Markup, escape
 
 from hil.units import s
 
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 
 _DIGITS = 6
 _DIGITS_MAX = 17
+_WHOLE_MAX = 1e12  # a whole number below this is written out, not as a power of ten
+_BREAK_AT = re.compile(r"(?<=[_.:/=-])(?=[^_.:/=-])(?![^\[]*\])|(?=\[)")
 _TEXT_MAX = 400  # characters of a recorded value; the whole of it stands in events.jsonl
 
 
@@ -23,8 +28,8 @@ def figure(value: Scalar, *against: float | None) -> str:
         value: the value.
         against: numbers that must not look the same unless they are: its limits.
 
-    >>> figure(24.96), figure(25.000000004, 25.0), figure(True), figure(None)
-    ('24.96', '25.000000004', 'true', '–')
+    >>> figure(24.96), figure(25.000000004, 25.0), figure(425e6), figure(True), figure(None)
+    ('24.96', '25.000000004', '425000000', 'true', '–')
     """
     if value is None:
         return "–"
@@ -35,6 +40,8 @@ def figure(value: Scalar, *against: float | None) -> str:
     if not math.isfinite(value):
         return str(value)
     value += 0.0  # minus zero is zero
+    if abs(value) < _WHOLE_MAX and value == int(value):
+        return f"{value:.0f}"
     for digits in range(_DIGITS, _DIGITS_MAX):
         text = f"{value:.{digits}g}"
         if all(other is None or other == value or text != f"{other:.{digits}g}" for other in against):
@@ -86,3 +93,12 @@ def seconds(time_ns: int) -> str:
     whole, rest = divmod(abs(time_ns), s)
     digits = f"{rest:09d}".rstrip("0").ljust(3, "0")
     return f"{'-' if time_ns < 0 else ''}{whole}.{digits} s"
+
+
+def breakable(text: str) -> Markup:
+    """A name, an id or a path as HTML that a line may break inside, between its parts; not within brackets.
+
+    >>> breakable("test_fts.py::test_<x>[pc_low]")
+    Markup('test_<wbr>fts.<wbr>py::<wbr>test_<wbr>&lt;x&gt;<wbr>[pc_low]')
+    """
+    return Markup("<wbr>").join(escape(part) for part in _BREAK_AT.split(text))

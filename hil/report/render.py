@@ -15,7 +15,7 @@ from hil.evidence.folder import MANIFEST, REPORT, write_whole
 from hil.evidence.index import Run, read_run
 from hil.evidence.verify import verify
 from hil.report.bars import WIDTH
-from hil.report.figures import recorded, seconds
+from hil.report.figures import breakable, recorded, seconds
 from hil.report.view import decisions_used, grades_used, identity_tables, requirement_views, test_views
 from hil.report.wording import footer, headline, reasons, scope, watermark
 
@@ -57,7 +57,7 @@ def _page(run: Run, findings: list[Finding], manifest: Path | None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(recorded=recorded, seconds=seconds)
+    environment.filters.update(breakable=breakable, recorded=recorded, seconds=seconds)
     damage = [finding for finding in findings if not finding.incomplete]
     tests = test_views(run)
     return environment.get_template("report.html").render(

@@ -172,7 +172,12 @@ def identity_tables(identity: Document) -> list[IdentityTable]:
     tables: list[IdentityTable] = []
     if isinstance(rig, dict):
         listed = {key: rows for key, value in rig.items() if (rows := _rows_of(value))}
-        tables.append(IdentityTable("rig", (), _pairs({key: rig[key] for key in rig if key not in listed})))
+        nested: dict[str, Document] = {
+            key: value for key, value in rig.items() if isinstance(value, dict) and value and key not in listed
+        }
+        plain = {key: value for key, value in rig.items() if key not in listed and key not in nested}
+        tables.append(IdentityTable("rig", (), _pairs(plain)))
+        tables += [IdentityTable(key, (), _pairs(value)) for key, value in nested.items()]
         tables += [_listed(key, rows) for key, rows in listed.items()]
     tables.append(IdentityTable("run", (), _pairs({key: identity[key] for key in identity if key != "rig"})))
     return tables
@@ -189,7 +194,8 @@ def _rows_of(value: Json) -> list[Document]:
 
 def _pairs(values: Document) -> tuple[tuple[str, ...], ...]:
     return tuple(
-        (key, " ".join(map(flat, item)) if isinstance(item, list) else flat(item)) for key, item in values.items()
+        (key, " ".join(map(flat, item)) or "none" if isinstance(item, list) else flat(item))
+        for key, item in values.items()
     )
 
 

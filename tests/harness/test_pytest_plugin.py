@@ -201,3 +201,23 @@ def test_without_a_rig_other_tests_are_plain_pytest(tmp_path: Path) -> None:
     ran = suite(tmp_path, "def test_a(): pass", "def test_b(rig): pass").run(rig=False)
     assert ran.code == 0
     assert "1 passed, 1 skipped" in ran.text
+
+
+def test_a_worker_that_dies_leaves_the_run_incomplete(tmp_path: Path) -> None:
+    good = "def test_a(rig, measure): measure('box.volts', 28.0, 'V')"
+    ran = suite(tmp_path, good, "def test_b(rig): os._exit(9)").run("-n", "2")
+    assert ran.code == 12
+    assert "INCOMPLETE: 1 of 2 planned tests judged" in ran.text
+    assert ran.verdict("test_a") == "PASS"
+
+
+def test_a_disk_that_is_full_while_recording_is_an_error_and_loses_nothing_recorded(tmp_path: Path) -> None:
+    fill = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))"
+    good = "def test_a(rig, measure): measure('box.volts', 28.0, 'V')"
+    full = f"def test_b(rig, measure):\n    {fill}\n    for n in range(9): measure('box.volts', 28.0, 'V')"
+    ran = suite(tmp_path, good, full).run()
+    assert ran.code == 13
+    assert "recording failed" in ran.text
+    assert "free space or check the disk" in ran.text
+    assert '"verdict":"PASS"' in (ran.folder / "parts" / "0000.jsonl").read_text()
+    assert (ran.folder / "parts" / "0001.jsonl").read_text().endswith("\n")

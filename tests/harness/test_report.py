@@ -40,7 +40,10 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.fetched += [value or "" for name, value in attrs if name in ("src", "href", "data", "action")]
-        self._open.append(tag)
+        if tag == "wbr":
+            self.text = self.text.removesuffix(" ")
+        else:
+            self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         while self._open and self._open.pop() != tag:
@@ -106,6 +109,16 @@ def test_the_purpose_and_the_virtual_duration_of_each_test_are_in_it(page: Page)
     assert "TERMINATE without ARM leaves every output low." in page.text
     assert "Verifies FTS-R-32 · virtual duration 3.003 s" in page.text
     assert "expect fts.arm_output HIGH within 100 ms HIGH 0.015 s 0.010 s PASS" in page.text
+
+
+def test_what_judged_stands_with_its_status_before_the_results(page: Page) -> None:
+    head = page.text[: page.text.index("What is not PASS")]
+    assert "Judged by FTS receiver specification, issue 2 (in force)" in head
+    assert "legacy / tailoring baseline" in head
+
+
+def test_a_long_name_may_break_between_its_parts(run_dir: Path) -> None:
+    assert "test_<wbr>fts_<wbr>rf.<wbr>py::<wbr>test_<wbr>response_<wbr>time<wbr>[24V]" in render(run_dir)
 
 
 def test_it_holds_no_script_and_fetches_nothing(page: Page) -> None:
