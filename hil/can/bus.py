@@ -6,6 +6,7 @@ Nothing here measures wall time. Waits, timeouts, periodic sends and time stamps
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from can.broadcastmanager import (
     RestartableCyclicTaskABC,
 )
 
+from hil.can.bits import measure
 from hil.can.frame import Frame
 from hil.can.link import BusStats
 from hil.can.node import NodeState
@@ -55,7 +57,8 @@ class SimBus(can.BusABC):
         **kwargs: options of other interfaces are accepted; ``bitrate`` must be the wire's, ``fd`` must be off.
 
     Raises:
-        can.CanInitializationError: when no wire of that name is open, the bit rates differ, or CAN FD is asked for.
+        can.CanInitializationError: when no wire of that name is open, the bit rates differ, CAN FD is asked for, or a
+            queue has no place at all.
     """
 
     def __init__(
@@ -70,6 +73,8 @@ class SimBus(can.BusABC):
         **kwargs: object,
     ) -> None:
         wire = _wire(channel, kwargs)
+        if rx_depth < 1:
+            raise can.CanInitializationError(f"bus {channel}: rx_depth={rx_depth} can hold no frame; give 1 or more")
         self._clock = wire.clock
         self._inbox = _Inbox(rx_depth)
         self.channel_info = f"hil bus {channel}, {wire.bitrate_bps} bit/s"
@@ -89,14 +94,17 @@ class SimBus(can.BusABC):
         """The next frame that passes the filters, as a new message; its time stamp is rig time in seconds.
 
         Args:
-            timeout: rig time to wait [s]; 0 lets what is due happen and does not wait, None waits as long as it takes.
+            timeout: rig time to wait [s]; 0 lets what is due happen and does not wait, None and infinity wait as long
+                as it takes.
 
         Raises:
             can.CanOperationError: when the bus is shut down, or frames were lost because nobody read them.
             ClockError: in an event callback, or in a thread the rig clock does not manage.
             DeadlockError: without a timeout, when nothing can ever arrive.
+            ValueError: for a timeout that is not a number.
         """
-        frame = self.recv_frame(None if timeout is None else round(timeout * 1e9))
+        endless = timeout is None or timeout == math.inf
+        frame = self.recv_frame(None if endless else _time_ns(timeout, f"recv on {self.channel_info}: timeout"))
         if frame is None:
             return None
         return can.Message(
@@ -168,22 +176,10 @@ class SimBus(can.BusABC):
             can.CanOperationError: when the bus is shut down or bus-off, the queue is full, or classic CAN does not
                 have such a message.
             ClockError: in a thread the rig clock does not manage.
+            ValueError: for a timeout that is not a finite number.
         """
-        if msg.is_fd or msg.is_error_frame:
-            kind = (
-                "CAN FD is not supported" if msg.is_fd else "an error frame cannot be sent; inject the fault 'corrupt'"
-            )
-            raise can.CanOperationError(f"send of {msg.arbitration_id:#x} on {self.channel_info}: {kind}")
-        if msg.is_remote_frame:
-            frame = Frame(msg.arbitration_id, bytes(msg.data), msg.is_extended_id, True, msg.dlc)
-        else:
-            frame = Frame(msg.arbitration_id, bytes(msg.data), msg.is_extended_id)
-            if msg.dlc != len(frame.data):
-                raise can.CanOperationError(
-                    f"send of {msg.arbitration_id:#x} on {self.channel_info}: dlc is {msg.dlc} and data has "
-                    f"{len(frame.data)} bytes; they must agree"
-                )
-        self.send_frame(frame, None if timeout is None else round(timeout * 1e9))
+        frame = _frame(msg, f"send of {msg.arbitration_id:#x} on {self.channel_info}")
+        self.send_frame(frame, None if timeout is None else _time_ns(timeout, f"send on {self.channel_info}: timeout"))
 
     def send_frame(self, frame: Frame, timeout_ns: int | None = None) -> None:
         """As :meth:`send`, for a frame.
@@ -224,7 +220,9 @@ class SimBus(can.BusABC):
         autostart: bool = True,
         modifier_callback: Callable[[can.Message], None] | None = None,
     ) -> ClockCyclicTask:
-        task = ClockCyclicTask(self._clock, self.node, msgs, period, duration=duration, modifier=modifier_callback)
+        task = ClockCyclicTask(
+            self._clock, self.node, msgs, period, duration=duration, modifier=modifier_callback, bus=self.channel_info
+        )
         if autostart:
             task.start()
         return task
@@ -269,7 +267,7 @@ class SimBus(can.BusABC):
             can.CanOperationError: when a ``can.Notifier`` asks; the Notifier is refused before its thread starts.
             NotImplementedError: when anybody else asks, as python-can prescribes.
         """
-        notifiers = can.Notifier.find_instances(self)
+        notifiers = _notifiers_of(self)
         for notifier in notifiers:
             notifier.stop()
         if notifiers:
@@ -303,9 +301,12 @@ class ClockCyclicTask(LimitedDurationCyclicSendTaskABC, ModifiableCyclicTaskABC,
         period: [s].
         duration: how long to go on [s]; None for ever.
         modifier: called with each message before it is sent, to change its data.
+        bus: what error messages call the bus.
 
     Raises:
-        ValueError: for a period that is not positive, or messages of different identifiers.
+        ValueError: for a period that is not positive, a period or duration that is not a finite number, or messages of
+            different identifiers.
+        can.CanOperationError: for a message classic CAN does not have.
     """
 
     def __init__(
@@ -317,10 +318,13 @@ class ClockCyclicTask(LimitedDurationCyclicSendTaskABC, ModifiableCyclicTaskABC,
         *,
         duration: float | None = None,
         modifier: Callable[[can.Message], None] | None = None,
+        bus: str,
     ) -> None:
-        super().__init__(_copies(messages), period, duration)
-        if self.period_ns <= 0:
-            raise ValueError(f"send_periodic: the period is {period} s; it must be at least 1 ns")
+        self._where = f"send_periodic on {bus}"
+        if _time_ns(period, f"{self._where}: period") <= 0:
+            raise ValueError(f"{self._where}: the period is {period} s; it must be at least 1 ns")
+        super().__init__(self._checked(messages), period, duration)
+        self._duration_ns = None if duration is None else _time_ns(duration, f"{self._where}: duration")
         self._clock = clock
         self._node = node
         self._modifier = modifier
@@ -329,11 +333,18 @@ class ClockCyclicTask(LimitedDurationCyclicSendTaskABC, ModifiableCyclicTaskABC,
         self._event: Event | None = None
 
     def start(self) -> None:
-        """Send the first message now and go on from there; harmless while it runs."""
+        """Send the first message now and go on from there; harmless while it runs.
+
+        Raises:
+            can.CanOperationError: when the bus has been shut down.
+            ClockError: in a thread the rig clock does not manage.
+        """
         if self._event is not None:
             return
+        if self._node.leaving:
+            raise can.CanOperationError(f"{self._where}: it has been shut down; open the bus again")
         self._index = 0
-        self._end_ns = None if self.duration is None else self._clock.now + round(self.duration * s)
+        self._end_ns = None if self._duration_ns is None else self._clock.now + self._duration_ns
         self._event = self._clock.every(self.period_ns, self._tick, Phase.DEVICE)
 
     def stop(self) -> None:
@@ -347,23 +358,31 @@ class ClockCyclicTask(LimitedDurationCyclicSendTaskABC, ModifiableCyclicTaskABC,
 
         Raises:
             ValueError: for another identifier or another number of messages.
+            can.CanOperationError: for a message classic CAN does not have.
         """
-        super().modify_data(_copies(messages))
+        super().modify_data(self._checked(messages))
 
     def _tick(self) -> None:
-        if self._end_ns is not None and self._clock.now >= self._end_ns:
+        if self._node.leaving or (self._end_ns is not None and self._clock.now >= self._end_ns):
             self.stop()
             return
         message = self.messages[self._index]
         self._index = (self._index + 1) % len(self.messages)
         if self._modifier is not None:
             self._modifier(message)
-        requested = message.dlc if message.is_remote_frame else 0
-        self._node.send(
-            Frame(
-                message.arbitration_id, bytes(message.data), message.is_extended_id, message.is_remote_frame, requested
-            )
-        )
+            message.dlc = message.dlc if message.is_remote_frame else len(message.data)
+        self._node.send(_frame(message, self._where))
+
+    def _checked(self, messages: Sequence[can.Message] | can.Message) -> list[can.Message]:
+        """Copies of the messages, each one that classic CAN has."""
+        given = [messages] if isinstance(messages, can.Message) else messages
+        for message in given:
+            where = f"{self._where}: {message.arbitration_id:#x}"
+            try:
+                measure(_frame(message, where))
+            except BusError as wrong:
+                raise can.CanOperationError(f"{where}: {wrong}") from wrong
+        return [message.__deepcopy__(None) for message in given]
 
 
 class _Inbox:
@@ -393,9 +412,43 @@ class _Inbox:
         return False
 
 
-def _copies(messages: Sequence[can.Message] | can.Message) -> list[can.Message]:
-    given = [messages] if isinstance(messages, can.Message) else messages
-    return [message.__deepcopy__(None) for message in given]
+def _frame(message: can.Message, where: str) -> Frame:
+    """The frame a message stands for; identifier and length are checked when it is queued.
+
+    Raises:
+        can.CanOperationError: for CAN FD, an error frame, or a DLC that is not that of the data.
+    """
+    if message.is_fd or message.is_error_frame:
+        kind = "CAN FD is not supported"
+        if message.is_error_frame:
+            kind = "an error frame cannot be sent; inject the fault 'corrupt'"
+        raise can.CanOperationError(f"{where}: {kind}")
+    data = bytes(message.data)
+    if message.is_remote_frame:
+        return Frame(message.arbitration_id, data, message.is_extended_id, True, message.dlc)
+    if message.dlc != len(data):
+        raise can.CanOperationError(f"{where}: dlc is {message.dlc} and data has {len(data)} bytes; they must agree")
+    return Frame(message.arbitration_id, data, message.is_extended_id)
+
+
+def _time_ns(seconds: float, what: str) -> int:
+    """A time of python-can in whole nanoseconds.
+
+    Raises:
+        ValueError: when it is not a finite number.
+    """
+    if not math.isfinite(seconds):
+        raise ValueError(f"{what} = {seconds} s is no time to wait; give a number of seconds")
+    return round(seconds * s)
+
+
+def _notifiers_of(bus: SimBus) -> list[can.Notifier]:
+    """The notifiers that were given this bus, itself or inside a ``can.ThreadSafeBus``.
+
+    ``can.Notifier.find_instances`` compares by identity and does not see through that proxy.
+    """
+    pairs = can.Notifier._registry.pairs  # noqa: SLF001  # type: ignore[reportPrivateUsage]  # the only way through
+    return [pair.notifier for pair in pairs if getattr(pair.bus, "__wrapped__", pair.bus) is bus]
 
 
 def _wire(channel: str, options: dict[str, object]) -> CanWire:

@@ -174,6 +174,11 @@ class CanNode:
         """Whether the node is on its wire still, powered or not."""
         return self._standing is not NodeState.DETACHED
 
+    @property
+    def leaving(self) -> bool:
+        """Whether the node has been told to leave its wire, or has left."""
+        return self._leaving
+
     # -- for the wire -------------------------------------------------------------------------------------
 
     def take(self, frame: Frame) -> None:
