@@ -9,13 +9,13 @@ outputs open and it falls silent on the bus.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from hil.clock import Phase
 from hil.closed import Closed, nearest
-from hil.errors import HilError, WiringError
+from hil.errors import ConfigError, HilError, WiringError
 from hil.ports import BusConnection, Port, Ports, PowerInput
 from hil.units import ms
 
@@ -29,20 +29,27 @@ if TYPE_CHECKING:
     from hil.noise import Streams
 
 
-class AsBuilt(BaseModel):
+class AsBuiltPart(BaseModel):
+    """A closed table within as-built data: unknown keys and numbers that are not finite are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class AsBuilt(AsBuiltPart):
     """What an article is: numbers with their unit in the key. Unknown keys are errors; nothing here is a limit.
 
     supply_on_v, supply_off_v: voltage at which it starts, and below which it browns out [V];
     hold_up_ms: how long it lives without supply [ms]; idle_a: current it draws at ``nominal_v`` [A, V].
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     supply_on_v: float
     supply_off_v: float
     hold_up_ms: float
     nominal_v: float
     idle_a: float
+
+
+Built = TypeVar("Built", bound=AsBuilt)
 
 
 class Article(Closed):
@@ -69,6 +76,7 @@ class Article(Closed):
     _timers: list[Event]
     _hold_up: Event | None
     _dead: int
+    _halts: int
 
     def __init__(self, clock: Clock, streams: Streams, ports: Ports, as_built: AsBuilt) -> None:
         self.name = ports.name
@@ -78,7 +86,7 @@ class Article(Closed):
         self._streams = streams
         self._timers = []
         self._hold_up = None
-        self._dead = 0
+        self._dead = self._halts = 0
         self.live_ports = {}
         for name, port in self.declared_ports().items():
             self.live_ports[name] = port.bind(ports, self)
@@ -110,6 +118,16 @@ class Article(Closed):
         self.power_down()
         self.power_up()
 
+    def built_as(self, kind: type[Built]) -> Built:
+        """Its as-built data, as the class that declares them.
+
+        Raises:
+            ConfigError: when they are of another class.
+        """
+        if not isinstance(self.as_built, kind):
+            raise ConfigError(f"{self.name}: its as-built data are {type(self.as_built).__name__}, not {kind.__name__}")
+        return self.as_built
+
     @property
     def running(self) -> bool:
         """Whether its software runs: powered and not halted."""
@@ -138,19 +156,22 @@ class Article(Closed):
         """Put a fault on the article: ``cpu_halt`` stops its software, ``dead`` takes its power away inside.
 
         Raises:
-            HilError: for a kind the article does not know.
+            HilError: for a kind the article does not know, or a parameter: these kinds have none.
         """
+        if fault.kind not in ("cpu_halt", "dead"):
+            raise HilError(f"{self.name} has no fault {fault.kind!r}; {nearest(fault.kind, ['cpu_halt', 'dead'])}")
+        fault.take_only()
         if fault.kind == "cpu_halt":
+            self._halts += 1
             self.halted = True
             return self._resume
-        if fault.kind == "dead":
-            self._dead += 1
-            self._supply_changed()
-            return self._revive
-        raise HilError(f"{self.name} has no fault {fault.kind!r}; {nearest(fault.kind, ['cpu_halt', 'dead'])}")
+        self._dead += 1
+        self._supply_changed()
+        return self._revive
 
     def _resume(self) -> None:
-        self.halted = False
+        self._halts -= 1
+        self.halted = self._halts > 0
 
     def _revive(self) -> None:
         self._dead -= 1

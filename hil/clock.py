@@ -110,6 +110,7 @@ class Clock:
         self._source: Source | None = None
         self._patience_ns = patience_ns
         self._thread = threading.get_ident()
+        self._trespass: ClockError | None = None
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -133,6 +134,14 @@ class Clock:
         """Whether nothing at all is scheduled."""
         self._drop_cancelled()
         return not self._heap and not self._posted
+
+    def take_trespass(self) -> ClockError | None:
+        """The first refusal of a foreign thread that this thread was not told of yet, then None again.
+
+        An exception in another thread can vanish with it; whoever closes the world asks here, so that it does not.
+        """
+        found, self._trespass = self._trespass, None
+        return found
 
     def late_since(self, time_ns: int) -> int:  # noqa: ARG002  # a paced clock asks for it
         """The worst lateness [ns] beyond the allowed one of all ticks due since a rig time; 0 in virtual time."""
@@ -167,16 +176,19 @@ class Clock:
         """Call ``fn`` every ``period_ns``, first ``offset_ns`` from now [ns]; ticks never drift.
 
         Raises:
-            ClockError: for a period of zero or less.
+            ClockError: for a period of zero or less, an offset below zero, or a call from a thread the clock does not
+                manage.
             TypeError: for times that are not integers.
         """
-        period_ns = _integer(period_ns, "clock.every")
+        period_ns, offset_ns = _integer(period_ns, "clock.every"), _integer(offset_ns, "clock.every")
         if period_ns <= 0:
             raise ClockError(f"clock.every: the period is {period_ns} ns; it must be at least 1 ns")
+        if offset_ns < 0:
+            raise ClockError(f"clock.every: the offset is {offset_ns} ns; what has passed cannot be scheduled, give 0")
         if threading.get_ident() != self._thread:
             raise self._foreign_thread("clock.every")
         self._catch_up()
-        due_ns = self._now + _integer(offset_ns, "clock.every")
+        due_ns = self._now + offset_ns
         event = _Repeating(self, fn, due_ns, period_ns, phase)
         self._push(due_ns, phase, event)
         return event
@@ -361,11 +373,14 @@ class Clock:
         return reached if reached < target else due
 
     def _foreign_thread(self, what: str) -> ClockError:
-        return ClockError(
+        refusal = ClockError(
             f"{what} came from thread {threading.current_thread().name!r}, which this {self.pace} clock does not "
             "manage: time would depend on the operating system; call it from the test's thread, or hand the "
             "result in with clock.post(fn)"
         )
+        if self._trespass is None:
+            self._trespass = refusal
+        return refusal
 
     def _deadlock(self, due: int | None, what: str) -> DeadlockError:
         why = (

@@ -195,15 +195,29 @@ class Device(Closed):
 
     def _make(self, declared: Telemetry[float] | Telemetry[str]) -> None:
         message_name = f"{self.links.node}_{declared.message}"
-        unit, max_age_ns = "", None
+        unit, max_age_ns, choices = "", None, tuple[str, ...]()
         for bus in self.links.buses:
-            unit = bus.database.signal(message_name, declared.signal).unit or ""
+            entry = bus.database.signal(message_name, declared.signal)
+            unit = entry.unit or ""
             cycle_ns = bus.database.cycle_ns(message_name)
             max_age_ns = None if cycle_ns is None else _LOST_CYCLES * cycle_ns
+            if isinstance(declared, States):
+                choices = tuple(map(str, (entry.choices or {}).values()))
+                self._check_named(declared, choices, f"{bus.database.path}: {message_name}.{declared.signal}")
         name = f"{self.name}.{declared.message}.{declared.signal}"
-        signal: Signal[float] | Signal[str] = Signal(name, unit, self.links.timeline, max_age_ns=max_age_ns)
+        signal: Signal[float] | Signal[str] = Signal(
+            name, unit, self.links.timeline, max_age_ns=max_age_ns, choices=choices
+        )
         self.telemetry[declared.name] = signal
         self._wanted.setdefault(message_name, []).append((declared.signal, signal))
+
+    def _check_named(self, declared: States, choices: tuple[str, ...], where: str) -> None:
+        """Refuse states without names, which no test could ask for."""
+        if not choices:
+            raise WiringError(
+                f"{self.name}.{declared.name} is declared as States, but {where} has no value table; "
+                "declare it as Numbers"
+            )
 
     def _listen(self, bus: Bus) -> None:
         for message_name in self._wanted:

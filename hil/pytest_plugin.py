@@ -65,7 +65,10 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)
     try:
-        run = RunSession.join(settings, worker["hil_folder"]) if worker else RunSession.begin(settings)
+        if worker:
+            run = RunSession.join(settings, worker["hil_folder"], worker["workerid"])
+        else:
+            run = RunSession.begin(settings)
     except HilError as problem:
         raise pytest.UsageError(str(problem)) from problem
     config.pluginmanager.register(_Recording(run) if worker else _Control(run), "hil-run")

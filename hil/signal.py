@@ -16,11 +16,12 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from hil.closed import nearest
 from hil.errors import HilError
 from hil.units import format_duration, format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from hil.clock import Clock
 
@@ -127,6 +128,16 @@ class Condition(Generic[Value]):
         self._equal = _ANYTHING if callable(value) else value
         self._below, self._above = below, above
 
+    @property
+    def asked(self) -> str:
+        """The exact value that is asked for, as text; empty when there is none."""
+        return "" if self._equal is _ANYTHING else str(self._equal)
+
+    def could_hold(self, choices: Collection[str]) -> bool:
+        """Whether one of these states, the only ones there are, could satisfy the condition."""
+        bounded = self._below is not None or self._above is not None
+        return not bounded and (self._equal is _ANYTHING or self._equal in choices)
+
     def holds(self, value: Value) -> bool:
         """Whether a value satisfies the condition."""
         if isinstance(value, float) and not math.isfinite(value):
@@ -158,11 +169,20 @@ class Signal(Generic[Value]):
         held: True for a pin that is observed at every instant, so that its level at the mark counts; False for
             samples that arrive (frames, readings), of which only those produced after the mark count.
         max_age_ns: for arriving samples, the gap after which ``stays`` and ``always`` call the signal lost [ns].
+        choices: the names of all states it can be in, where it has named states; none when that is not known.
     """
 
     def __init__(
-        self, name: str, unit: str, timeline: Timeline, *, held: bool = False, max_age_ns: int | None = None
+        self,
+        name: str,
+        unit: str,
+        timeline: Timeline,
+        *,
+        held: bool = False,
+        max_age_ns: int | None = None,
+        choices: Collection[str] = (),
     ) -> None:
+        self.choices = tuple(choices)
         self.name = name
         self.unit = unit
         self.held = held
@@ -244,6 +264,9 @@ class Signal(Generic[Value]):
             below: upper bound, in the signal's unit.
             above: lower bound, in the signal's unit.
             since: rig time [ns] that replaces the mark.
+
+        Raises:
+            HilError: for a condition that no state of the signal could ever satisfy: ``not seen`` would prove nothing.
         """
         return self._find(Condition[Value](value, below=below, above=above), within, since) is not None
 
@@ -260,6 +283,7 @@ class Signal(Generic[Value]):
 
         Raises:
             NotSeenError: when none came in time: what was awaited, what was seen last, and when.
+            HilError: for a condition that no state of the signal could ever satisfy.
         """
         __tracebackhide__ = True
         condition = Condition[Value](value, below=below, above=above)
@@ -287,6 +311,9 @@ class Signal(Generic[Value]):
         """Whether the condition holds from now on for a time [ns]; a signal that says nothing does not hold.
 
         The outcome is a check record: where it is False the test fails, whether it asserts that or not.
+
+        Raises:
+            HilError: for a condition that no state of the signal could ever satisfy.
         """
         condition = Condition[Value](value, below=below, above=above)
         monitor = Monitor(self, condition, self._timeline, form="stays")
@@ -306,11 +333,22 @@ class Signal(Generic[Value]):
                 return Reading(self._values[index], at, self.name, self.unit), index
         return None, len(self._values)
 
+    def demand(self, condition: Condition[Value]) -> None:
+        """Refuse a condition that no state of the signal could ever satisfy, such as a misspelt one.
+
+        Raises:
+            HilError: names the nearest state.
+        """
+        if self.choices and not condition.could_hold(self.choices):
+            near = nearest(condition.asked, list(self.choices))
+            raise HilError(f"{self.name} is asked for {condition}, which it never is; {near}")
+
     def _first_index(self, since_ns: int) -> int:
         after = bisect_right(self._produced, since_ns)
         return max(after - 1, 0) if self.held else after
 
     def _find(self, condition: Condition[Value], within: int, since: int | None) -> Reading[Value] | None:
+        self.demand(condition)
         self._timeline.asked[self.name] = self
         mark = self._timeline.mark_ns if since is None else since
         found: Reading[Value] | None = None
@@ -344,11 +382,15 @@ class Monitor(Generic[Value]):
         condition: what every value must be.
         timeline: where the check record goes.
         form: "always" or "stays", for the record.
+
+    Raises:
+        HilError: for a condition that no state of the signal could ever satisfy.
     """
 
     def __init__(
         self, signal: Signal[Value], condition: Condition[Value], timeline: Timeline, form: str = "always"
     ) -> None:
+        signal.demand(condition)
         self.signal = signal
         self.condition = condition
         self.violation: Reading[Value] | None = None

@@ -26,8 +26,14 @@ if TYPE_CHECKING:
 
 _LEAK_S = 1e-9  # conductance of every node to ground [S]: a floating node reads 0 V
 _SHORT_OHM = 0.05  # resistance of a short unless the fault says otherwise [ohm]
-_WIRE_KINDS = ("open", "short_to_ground", "short_to_supply", "series_resistance")
-_RF_KINDS = ("open", "attenuation")
+_SHORT_MIN_OHM = 1e-6  # a short of no resistance at all has no solution [ohm]
+_WIRE_KINDS: dict[str, tuple[str, ...]] = {
+    "open": (),
+    "short_to_ground": ("ohms",),
+    "short_to_supply": ("volts", "ohms"),
+    "series_resistance": ("ohms",),
+}
+_RF_KINDS: dict[str, tuple[str, ...]] = {"open": (), "attenuation": ("loss_db",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,15 @@ class RfValue:
     interferers: tuple[RfValue, ...] = ()
 
     def weaker(self, loss_db: float) -> RfValue:
-        """The same signal after a loss [dB]."""
-        return replace(self, level_dbm=self.level_dbm - loss_db) if loss_db else self
+        """The same signal after a loss [dB]; what comes with it, noise and weaker signals, loses as much."""
+        if not loss_db:
+            return self
+        return replace(
+            self,
+            level_dbm=self.level_dbm - loss_db,
+            noise_dbm=None if self.noise_dbm is None else self.noise_dbm - loss_db,
+            interferers=tuple(other.weaker(loss_db) for other in self.interferers),
+        )
 
 
 class Pin:
@@ -90,10 +103,13 @@ class Pin:
         """Put a source of ``volts`` [V] behind ``ohms`` on the pin; ``limit_a`` [A] makes it go constant-current.
 
         Raises:
-            WiringError: for a resistance of zero or less, which no source has, or a value that is not finite.
+            WiringError: for a resistance of zero or less, which no source has, a current limit below zero, or a
+                value that is not finite.
         """
         if not (ohms > 0.0 and math.isfinite(volts)):
             raise WiringError(f"{self.name}: a source of {volts} V behind {ohms} ohm is not physical; ohms must be > 0")
+        if limit_a is not None and not limit_a >= 0.0:
+            raise WiringError(f"{self.name}: a current limit of {limit_a} A is not physical; it must be 0 or more")
         self._source_v, self._ohms, self._limit_a = volts, ohms, limit_a
         self.net.solve()
 
@@ -111,6 +127,17 @@ class Pin:
         if not ohms > 0.0:
             raise WiringError(f"{self.name}: a load of {ohms} ohm is not physical; it must be > 0")
         self._load_s = 1.0 / ohms
+        self.net.solve()
+
+    def wire(self, ohms: float) -> None:
+        """Give the pin's own wire to the net a resistance of ``ohms``.
+
+        Raises:
+            WiringError: for a resistance below zero.
+        """
+        if not ohms >= 0.0:
+            raise WiringError(f"{self.name}: a wire of {ohms} ohm is not physical; it must be 0 or more")
+        self.series_ohm = ohms
         self.net.solve()
 
     def on_change(self, fn: Callable[[], None]) -> None:
@@ -304,7 +331,7 @@ class Wiring:
             WiringError: when the name is that of an RF connector.
         """
         if name in self._rf_pins:
-            raise WiringError(f"{name} is an RF connector, not an electrical pin")
+            raise WiringError(f"{name} is an RF connector, not an electrical pin; use rf_pin()")
         return self._pins.setdefault(name, Pin(name, self._clock)) if name not in self._pins else self._pins[name]
 
     def rf_pin(self, name: str) -> RfPin:
@@ -314,7 +341,7 @@ class Wiring:
             WiringError: when the name is that of an electrical pin.
         """
         if name in self._pins:
-            raise WiringError(f"{name} is an electrical pin, not an RF connector")
+            raise WiringError(f"{name} is an electrical pin, not an RF connector; use pin()")
         if name not in self._rf_pins:
             self._rf_pins[name] = RfPin(name, self._clock)
         return self._rf_pins[name]
@@ -363,6 +390,7 @@ class Wiring:
 
         Raises:
             WiringError: for an unknown wire or kind.
+            HilError: for an unknown parameter, a missing one, or one that is not physical.
         """
         name = fault.target
         rf = self._rf_pins.get(name)
@@ -398,15 +426,15 @@ class Wiring:
 
 
 def _wire_fault(net: Net, pins: list[Pin], fault: Fault) -> Callable[[], None]:
-    if fault.kind == "short_to_ground":
-        return net.short(0.0, fault.number("ohms", _SHORT_OHM))
-    if fault.kind == "short_to_supply":
-        return net.short(fault.number("volts"), fault.number("ohms", _SHORT_OHM))
-    if fault.kind not in ("open", "series_resistance"):
+    if fault.kind not in _WIRE_KINDS:
         raise WiringError(
             f"a wire has no fault {fault.kind!r} (on {fault.target}); {nearest(fault.kind, list(_WIRE_KINDS))}"
         )
-    ohms = fault.number("ohms") if fault.kind == "series_resistance" else 0.0
+    fault.take_only(*_WIRE_KINDS[fault.kind])
+    if fault.kind in ("short_to_ground", "short_to_supply"):
+        volts = fault.number("volts") if fault.kind == "short_to_supply" else 0.0
+        return net.short(volts, fault.number("ohms", _SHORT_OHM, least=_SHORT_MIN_OHM))
+    ohms = fault.number("ohms", least=0.0) if fault.kind == "series_resistance" else 0.0
     is_open = 1 if fault.kind == "open" else 0
 
     def change(sign: int) -> None:
@@ -424,8 +452,9 @@ def _rf_fault(pins: list[RfPin], fault: Fault) -> Callable[[], None]:
         raise WiringError(
             f"an RF path has no fault {fault.kind!r} (on {fault.target}); {nearest(fault.kind, list(_RF_KINDS))}"
         )
+    fault.take_only(*_RF_KINDS[fault.kind])
     ends = 2 if len(pins) > 1 else 1  # a fault on the whole net counts at both ends of every path
-    loss_db = fault.number("loss_db") / ends if fault.kind == "attenuation" else 0.0
+    loss_db = fault.number("loss_db", least=0.0) / ends if fault.kind == "attenuation" else 0.0
     is_open = 1 if fault.kind == "open" else 0
 
     def change(sign: int) -> None:

@@ -7,7 +7,6 @@ defect, every defect by at least one test, and the rig without a defect by none;
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hil.campaign.qualify import pytest_command
 from hil.errors import ConfigError, HilError
 from hil.evidence.index import read_run
 from hil.limits import Verdict
@@ -23,6 +23,9 @@ from hil.toml_lines import check, load_toml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_AGAINST = (Verdict.FAIL, Verdict.OUT_OF_FAMILY)
 
 
 class Defect(BaseModel):
@@ -57,12 +60,14 @@ class KillTable:
 
     Args:
         tests: names of the tests, without parameters, in plan order.
-        killed: per defect, the tests that did not pass.
+        killed: per defect, the tests that found it: FAIL or OUT_OF_FAMILY.
+        upset: per defect, the tests that came to no judgement of it: ERROR, INCONCLUSIVE or NOT_RUN.
         alive: the tests that did not pass without any defect.
     """
 
     tests: list[str] = field(default_factory=list[str])
     killed: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    upset: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     alive: set[str] = field(default_factory=set[str])
 
     def problems(self, defects: Sequence[Defect]) -> list[str]:
@@ -78,15 +83,20 @@ class KillTable:
         return found
 
     def lines(self) -> list[str]:
-        """The table as text: a row per test, a column per defect, X where the defect was found."""
+        """The table as text: a row per test, a column per defect; X where it was found, e where it upset the test."""
         names = list(self.killed)
         width = max(map(len, self.tests), default=4)
         lines = [f"{number + 1:>3}  {name}" for number, name in enumerate(names)]
         lines += ["", " " * width + "  none " + " ".join(f"{number + 1:>2}" for number in range(len(names)))]
         for test in self.tests:
-            marks = " ".join(" X" if test in self.killed[name] else " ." for name in names)
+            marks = " ".join(self._mark(test, name) for name in names)
             lines.append(f"{test:<{width}}  {'FAIL' if test in self.alive else '  . '} {marks}")
         return lines
+
+    def _mark(self, test: str, defect: str) -> str:
+        if test in self.killed[defect]:
+            return " X"
+        return " e" if test in self.upset[defect] else " ."
 
 
 def load_defects(path: Path) -> list[Defect]:
@@ -119,23 +129,34 @@ def kill_table(campaign: Campaign, defects: Sequence[Defect], *, workers: int = 
         folders = [Path(scratch) / str(index) for index in range(len(defects) + 1)]
         sets: list[list[str]] = [[], *(defect.sets for defect in defects)]
         with ThreadPoolExecutor(workers) as pool:
-            failed = list(pool.map(_run, [campaign] * len(sets), folders, sets))
+            ran = list(pool.map(_run, [campaign] * len(sets), folders, sets))
         tests = list(dict.fromkeys(_name(test.nodeid) for test in read_run(folders[0]).tests))
-    killed = {defect.name: found for defect, found in zip(defects, failed[1:], strict=True)}
-    return KillTable(tests, killed, failed[0])
+    return KillTable(
+        tests,
+        killed={defect.name: found for defect, (found, _) in zip(defects, ran[1:], strict=True)},
+        upset={defect.name: upset for defect, (_, upset) in zip(defects, ran[1:], strict=True)},
+        alive=ran[0][0] | ran[0][1],
+    )
 
 
-def _run(campaign: Campaign, folder: Path, sets: Sequence[str]) -> set[str]:
-    """One run; the names of the tests that did not pass."""
-    command = [sys.executable, "-m", "pytest", *campaign.tests, "--rig", campaign.rig, "--run-folder", str(folder)]
-    for change in sets:
-        command += ["--set", change]
+def _run(campaign: Campaign, folder: Path, sets: Sequence[str]) -> tuple[set[str], set[str]]:
+    """One run; the names of the tests that judged against the rig, and of those that came to no judgement."""
+    tests = [*campaign.tests, "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*command, "-q", "-p", "no:cacheprovider"], check=False, capture_output=True, text=True, cwd=campaign.root
+        pytest_command(tests, campaign.rig, folder, sets),
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=campaign.root,
     )
     if not folder.is_dir():
         raise HilError(f"the run with {', '.join(sets) or 'no defect'} did not start:\n{done.stdout}{done.stderr}")
-    return {_name(test.nodeid) for test in read_run(folder).tests if test.verdict is not Verdict.PASS}
+    run = read_run(folder)
+    if not run.tally.complete:
+        raise HilError(f"the run with {', '.join(sets) or 'no defect'} is INCOMPLETE:\n{done.stdout[-2000:]}")
+    against = {_name(test.nodeid) for test in run.tests if test.verdict in _AGAINST}
+    upset = {_name(test.nodeid) for test in run.tests if test.verdict not in (*_AGAINST, Verdict.PASS)}
+    return against, upset - against
 
 
 def _name(nodeid: str) -> str:

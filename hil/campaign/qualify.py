@@ -41,7 +41,20 @@ def qualify(
     """
     file = load_rig(rig, sets)
     folder = default_folder(root, file) if folder is None else folder
-    changes = [argument for change in sets for argument in ("--set", change)]
-    command = [sys.executable, "-m", "pytest", *tests, "--rig", rig, "--run-folder", str(folder), *changes]
-    code = subprocess.run(command, check=False).returncode
+    code = subprocess.run(pytest_command(tests, rig, folder, sets), check=False).returncode
     return Qualified(Outcome.INCOMPLETE.exit_code if code < 0 else code, folder)
+
+
+def pytest_command(tests: Sequence[str], rig: str, folder: Path, sets: Sequence[str]) -> list[str]:
+    """The command that runs tests on a rig.
+
+    Options and values are one word each: pytest looks for its ini file near every word that is an existing path.
+
+    Args:
+        tests: files, folders or ids of tests, and further arguments for pytest.
+        rig: the rig file.
+        folder: the run folder.
+        sets: ``KEY=VALUE`` changes to the rig file.
+    """
+    options = [f"--rig={rig}", f"--run-folder={folder}", *(f"--set={change}" for change in sets)]
+    return [sys.executable, "-m", "pytest", *tests, *options]

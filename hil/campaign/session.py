@@ -13,8 +13,9 @@ from hil.clock import utc_now
 from hil.errors import ConfigError
 from hil.evidence.documents import RunHeader
 from hil.evidence.finalise import Finalised, announce, finalise
-from hil.evidence.folder import Part
+from hil.evidence.folder import Part, segment_file
 from hil.evidence.identity import collect_identity, write_identity
+from hil.evidence.recorder import SegmentFile
 from hil.profile import Profile
 from hil.rig.blueprint import Blueprint
 from hil.rig.loader import load_rig
@@ -44,14 +45,16 @@ class RunSession:
         settings: what the run is started with.
         folder: the run folder, which is there.
         file: the rig file, read and checked.
+        worker: name of this process among those of the run.
     """
 
-    def __init__(self, settings: Settings, folder: Path, file: RigFile) -> None:
+    def __init__(self, settings: Settings, folder: Path, file: RigFile, *, worker: str = "main") -> None:
         self.folder = folder
         self.file = file
         self.seed = file.rig.seed if settings.seed is None else settings.seed
         self.profile = Profile.load(settings.profiles)
         self.planned: list[str] = []
+        self._segments = SegmentFile(segment_file(folder, worker))
         self._requirements: Mapping[str, Sequence[str]] = {}
         self._places: dict[str, int] = {}
         self._attempts: dict[str, int] = {}
@@ -74,18 +77,27 @@ class RunSession:
         return session
 
     @classmethod
-    def join(cls, settings: Settings, folder: str) -> RunSession:
+    def join(cls, settings: Settings, folder: str, worker: str) -> RunSession:
         """Take part in a run that another process started.
+
+        Args:
+            settings: what the run is started with.
+            folder: the run folder.
+            worker: name of this process, another one for each that takes part.
 
         Raises:
             ConfigError: when the rig file or a profile is wrong.
         """
-        return cls(settings, Path(folder), load_rig(settings.rig, settings.sets))
+        return cls(settings, Path(folder), load_rig(settings.rig, settings.sets), worker=worker)
 
     @cached_property
     def blueprint(self) -> Blueprint:
         """The rig's classes and databases, imported once."""
         return Blueprint.of(self.file)
+
+    @cached_property
+    def _desk(self) -> Desk:
+        return Desk(self.folder, self._segments, self.blueprint, self.profile, self.seed)
 
     @property
     def header(self) -> RunHeader:
@@ -124,8 +136,7 @@ class RunSession:
             EvidenceError: when it cannot be recorded.
         """
         attempt = self._attempts[order.nodeid] = self._attempts.get(order.nodeid, 0) + 1
-        desk = Desk(self.folder, self.blueprint, self.profile, self.seed)
-        return Trial(desk, order, Part(self._places[order.nodeid], attempt))
+        return Trial(self._desk, order, Part(self._places[order.nodeid], attempt))
 
     def finish(self) -> Finalised:
         """Join what was recorded, close it with the manifest and count.
@@ -133,6 +144,7 @@ class RunSession:
         Raises:
             EvidenceError: when it cannot be written; everything recorded stands in ``parts/``.
         """
+        self._segments.close()
         write_identity(self.folder, {"finished_utc": utc_now()})
         return finalise(self.folder, self.planned, self.header, requirements=self._requirements)
 

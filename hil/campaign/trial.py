@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hil.evidence.folder import Part
+    from hil.evidence.recorder import SegmentFile
     from hil.profile import Profile
     from hil.rig.blueprint import Blueprint
 
@@ -35,9 +36,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Desk:
-    """What all trials of a run share: the folder, the rig's blueprint, the profiles, the seed."""
+    """What all trials of a process share: the folder, the file of segments, the rig's blueprint, profiles, seed."""
 
     folder: Path
+    segments: SegmentFile
     blueprint: Blueprint
     profile: Profile
     seed: int
@@ -68,6 +70,7 @@ class Trial(Closed):
     measurements: list[Measurement]
     checks: list[Check]
     _part: Part
+    _evidence_class: str
     _recorder: SegmentRecorder
     _logs: dict[str, RawLog]
     _closing: list[Callable[[], bool]]
@@ -78,17 +81,16 @@ class Trial(Closed):
         self.rig = None
         self.measurements, self.checks = [], []
         self._closing, self._logs, self._body = [], {}, None
-        self._recorder = SegmentRecorder(
-            part.segment(desk.folder), nodeid=order.nodeid, index=part.index, attempt=part.attempt
-        )
+        self._recorder = SegmentRecorder(desk.segments, nodeid=order.nodeid, index=part.index, attempt=part.attempt)
         file = desk.blueprint.file
+        self._evidence_class = file.evidence_class
         self._recorder.write(
             "start",
             title=order.title,
             requirements=order.requirements,
             measures=order.measures,
             seed=desk.seed,
-            evidence_class=file.evidence_class,
+            evidence_class=self._evidence_class,
             rig=file.rig.name,
             development=file.sets,
         )
@@ -99,6 +101,8 @@ class Trial(Closed):
         """Open the trial's own world; its records go to the trial's part of the run folder."""
         sinks = Sinks(self._frame, self._dialogue, self._stimulus, self._check, self._recorder.sync)
         self.rig = Rig(self.desk.blueprint, seed=self.desk.seed, sinks=sinks)
+        for name, identity in self.rig.identities.items():
+            self._recorder.write("event", t_ns=0, what="instrument", name=name, **identity)
         return self.rig
 
     def measure(
@@ -109,7 +113,7 @@ class Trial(Closed):
         *,
         uncertainty: float | None = None,
         info: bool = False,
-        limit: Limit | None = None,
+        limit: tuple[float | None, float | None] | None = None,
     ) -> Measurement:
         """Judge one value by every limit of its name, record it, and go on.
 
@@ -119,19 +123,20 @@ class Trial(Closed):
             unit: its unit, the same as the limit's.
             uncertainty: expanded uncertainty (k = 2) [unit]; the limit's own unless given.
             info: taken for information; no limit applies and it is no check record.
-            limit: a limit given in the call; together with the profile's the stricter judges.
+            limit: (low, high) [unit], given in the call, for tutorials; the stricter of it and the profile's judges.
 
         Raises:
             HilError: for an unknown name without ``info``, a unit mismatch, or a value that is no number.
         """
         __tracebackhide__ = True
-        limits = [*self.desk.profile.limits(name), *([] if limit is None else [limit])]
+        limits = list(self.desk.profile.limits(name))
+        if limit is not None:
+            limits.append(Limit(name=name, unit=unit, low=limit[0], high=limit[1], origin="call"))
         if not limits and not info:
             raise HilError(f"measure: {self.desk.profile.no_limit(name)}; or take it for information with info=True")
         taken = take(name, value, unit, None if info else limits, uncertainty=uncertainty, doubt=self._doubt())
         self.measurements.append(taken)
-        evidence_class = self.desk.blueprint.file.evidence_class
-        fields = measurement_fields(taken, t_ns=self._now(), evidence_class=evidence_class)
+        fields = measurement_fields(taken, t_ns=self._now(), evidence_class=self._evidence_class)
         self._recorder.write("measurement", **fields)
         return taken
 
@@ -207,12 +212,12 @@ class Trial(Closed):
 
     def _keep_signals(self, rig: Rig) -> None:
         """Keep the samples of every signal the test asked about, one numpy block each, and declare its channel."""
-        folder = self._part.folder(self.desk.folder) / "signals"
         for name, signal in sorted(rig.timeline.asked.items()):
             times, values = signal.samples()
             numbers = [float(value) for value in values if not isinstance(value, str)]
             if numbers:
-                write_block(folder / f"{name}.npy", times, numbers)
+                path = self._part.folder(self.desk.folder) / "signals" / f"{name}.npy"
+                write_block(path, times, numbers)
                 self._recorder.write("channel", name=name, unit=signal.unit, samples=len(times))
 
     # -- records ------------------------------------------------------------------------------------------

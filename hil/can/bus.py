@@ -103,8 +103,15 @@ class SimBus(can.BusABC):
             DeadlockError: without a timeout, when nothing can ever arrive.
             ValueError: for a timeout that is not a number.
         """
-        endless = timeout is None or timeout == math.inf
-        frame = self.recv_frame(None if endless else _time_ns(timeout, f"recv on {self.channel_info}: timeout"))
+        try:
+            timeout_ns = None if timeout is None else round(timeout * 1e9)
+        except OverflowError:
+            timeout_ns = None if timeout == math.inf else 0
+        except ValueError as wrong:
+            raise ValueError(
+                f"recv on {self.channel_info}: timeout = {timeout} s is no time to wait; give seconds"
+            ) from wrong
+        frame = self.recv_frame(timeout_ns)
         if frame is None:
             return None
         return can.Message(
@@ -129,7 +136,7 @@ class SimBus(can.BusABC):
             DeadlockError: without a timeout, when nothing can ever arrive.
         """
         if self._is_shutdown:
-            raise can.CanOperationError(f"recv on {self.channel_info}: it has been shut down")
+            raise can.CanOperationError(f"recv on {self.channel_info}: it has been shut down; open the bus again")
         inbox = self._inbox
         if not inbox.frames:
             until_ns = None if timeout_ns is None else self._clock.now + max(0, timeout_ns)
@@ -178,7 +185,10 @@ class SimBus(can.BusABC):
             ClockError: in a thread the rig clock does not manage.
             ValueError: for a timeout that is not a finite number.
         """
-        frame = _frame(msg, f"send of {msg.arbitration_id:#x} on {self.channel_info}")
+        try:
+            frame = _frame(msg)
+        except BusError as wrong:
+            raise can.CanOperationError(f"send of {msg.arbitration_id:#x} on {self.channel_info}: {wrong}") from wrong
         self.send_frame(frame, None if timeout is None else _time_ns(timeout, f"send on {self.channel_info}: timeout"))
 
     def send_frame(self, frame: Frame, timeout_ns: int | None = None) -> None:
@@ -189,7 +199,7 @@ class SimBus(can.BusABC):
             ClockError: in a thread the rig clock does not manage.
         """
         if self._is_shutdown:
-            raise can.CanOperationError(f"send on {self.channel_info}: it has been shut down")
+            raise can.CanOperationError(f"send on {self.channel_info}: it has been shut down; open the bus again")
         node = self.node
         if timeout_ns and timeout_ns > 0 and len(node.queue) >= node.tx_depth:
             self._clock.wait(
@@ -371,17 +381,16 @@ class ClockCyclicTask(LimitedDurationCyclicSendTaskABC, ModifiableCyclicTaskABC,
         if self._modifier is not None:
             self._modifier(message)
             message.dlc = message.dlc if message.is_remote_frame else len(message.data)
-        self._node.send(_frame(message, self._where))
+        self._node.send(_frame(message))
 
     def _checked(self, messages: Sequence[can.Message] | can.Message) -> list[can.Message]:
         """Copies of the messages, each one that classic CAN has."""
         given = [messages] if isinstance(messages, can.Message) else messages
         for message in given:
-            where = f"{self._where}: {message.arbitration_id:#x}"
             try:
-                measure(_frame(message, where))
+                measure(_frame(message))
             except BusError as wrong:
-                raise can.CanOperationError(f"{where}: {wrong}") from wrong
+                raise can.CanOperationError(f"{self._where}: {message.arbitration_id:#x}: {wrong}") from wrong
         return [message.__deepcopy__(None) for message in given]
 
 
@@ -412,22 +421,21 @@ class _Inbox:
         return False
 
 
-def _frame(message: can.Message, where: str) -> Frame:
-    """The frame a message stands for; identifier and length are checked when it is queued.
+def _frame(message: can.Message) -> Frame:
+    """The frame a message stands for; its identifier and length are checked when it is queued.
 
     Raises:
-        can.CanOperationError: for CAN FD, an error frame, or a DLC that is not that of the data.
+        BusError: for CAN FD, an error frame, or a DLC that is not that of the data.
     """
-    if message.is_fd or message.is_error_frame:
-        kind = "CAN FD is not supported"
-        if message.is_error_frame:
-            kind = "an error frame cannot be sent; inject the fault 'corrupt'"
-        raise can.CanOperationError(f"{where}: {kind}")
+    if message.is_fd:
+        raise BusError("CAN FD is not supported; send a classic message, is_fd=False")
+    if message.is_error_frame:
+        raise BusError("an error frame cannot be sent; inject the fault 'corrupt'")
     data = bytes(message.data)
     if message.is_remote_frame:
         return Frame(message.arbitration_id, data, message.is_extended_id, True, message.dlc)
     if message.dlc != len(data):
-        raise can.CanOperationError(f"{where}: dlc is {message.dlc} and data has {len(data)} bytes; they must agree")
+        raise BusError(f"dlc is {message.dlc} and data has {len(data)} bytes; they must agree")
     return Frame(message.arbitration_id, data, message.is_extended_id)
 
 
@@ -461,7 +469,10 @@ def _wire(channel: str, options: dict[str, object]) -> CanWire:
         )
     bitrate = options.get("bitrate")
     if bitrate is not None and bitrate != wire.bitrate_bps:
-        raise can.CanInitializationError(f"bus {channel} runs at {wire.bitrate_bps} bit/s, not at bitrate={bitrate}")
+        raise can.CanInitializationError(
+            f"bus {channel} runs at {wire.bitrate_bps} bit/s, not at bitrate={bitrate}; leave bitrate out, or change "
+            "bitrate_bps in the rig file"
+        )
     if options.get("fd"):
         raise can.CanInitializationError(f"bus {channel} is classic CAN 2.0; fd=True is not supported")
     return wire

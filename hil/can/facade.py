@@ -95,9 +95,10 @@ class Bus:
 
         Raises:
             BusError: for an unknown message or signal, a missing one, a value out of range, or no period at all.
+            ClockError: for a period of zero or less.
         """
-        period_ns = period_ns or self.database.cycle_ns(name)
-        if not period_ns:
+        period_ns = self.database.cycle_ns(name) if period_ns is None else period_ns
+        if period_ns is None:
             raise BusError(
                 f"bus {self.name}: message {name} has no cycle time in {self.database.path}; give period_ns="
             )

@@ -204,10 +204,7 @@ def apply(wire: CanWire, fault: Fault) -> Callable[[], None]:
     known = _PARAMETERS.get(fault.kind)
     if known is None:
         raise HilError(f"bus {wire.name} knows no fault {fault.kind!r}; {nearest(fault.kind, list(_PARAMETERS))}")
-    for name in fault.parameters:
-        if name not in known and name != "node":
-            near = nearest(name, [*known, "node"])
-            raise HilError(f"fault {fault.kind!r} on {fault.target} has no parameter {name}; {near}")
+    fault.take_only(*known, "node")
     node = _node(wire, fault)
     if fault.kind == "open":
         return wire.cut(_beyond(wire, fault, node))
@@ -217,8 +214,9 @@ def apply(wire: CanWire, fault: Fault) -> Callable[[], None]:
 
 
 def _node(wire: CanWire, fault: Fault) -> CanNode | None:
-    bus, _, name = fault.target.rpartition(".")
-    name = str(fault.parameters.get("node", name if bus == wire.name else ""))
+    """The node a fault is put on; a rig may call the bus something else than its channel."""
+    named = "" if fault.target == wire.name else fault.target.rpartition(".")[2]
+    name = str(fault.parameters.get("node", named if "." in fault.target else ""))
     return wire.node(name) if name else None
 
 
@@ -266,7 +264,9 @@ def _beyond(wire: CanWire, fault: Fault, node: CanNode | None) -> frozenset[str]
 def _selected(fault: Fault) -> tuple[int | None, float, int | None]:
     probability = fault.number("probability", 1.0)
     if not 0.0 <= probability <= 1.0:
-        raise HilError(f"fault {fault.kind!r} on {fault.target}: probability={probability} is outside 0 to 1")
+        raise HilError(
+            f"fault {fault.kind!r} on {fault.target}: probability={probability} is outside 0 to 1; 1 hits every frame"
+        )
     return _maybe(fault, "id"), probability, _maybe(fault, "count")
 
 

@@ -70,7 +70,7 @@ class Tally:
         if not 0 < window_ns <= _HISTORY_NS:
             raise BusError(
                 f"{self.bus}: a load window of {format_duration(window_ns)} is outside 1 ns to "
-                f"{format_duration(_HISTORY_NS)}, the history that is kept"
+                f"{format_duration(_HISTORY_NS)}, the history that is kept; ask for a shorter one, or for mean_load"
             )
         begin = max(0, now_ns - window_ns)
         busy = max(0, now_ns - max(begin, since_ns)) if since_ns is not None else 0

@@ -111,7 +111,10 @@ class CanWire:
         if name in self._nodes:
             raise BusError(f"bus {self.name} has a node {name!r} already; names on a wire are unique")
         if tx_depth < 1:
-            raise BusError(f"node {name!r} on bus {self.name}: a transmit queue of {tx_depth} frames can send nothing")
+            raise BusError(
+                f"node {name!r} on bus {self.name}: a transmit queue of {tx_depth} frames can send nothing; "
+                "give 1 or more"
+            )
         segment = self._segment_of(name)
         node = CanNode(
             name,

@@ -9,7 +9,8 @@ What the folder holds, and who writes it:
 ``identity.json``   what differs from run to run: wall stamps, host, versions, paths, git, instruments
 ``manifest.json``   sha256 of every file, head of the chain, counts; without it the run is INCOMPLETE
 ``report.html``     a product of the rest, made again by ``hil report``; not evidence, so not in the manifest
-``parts/``          segments, one per test and attempt, until :func:`hil.evidence.finalise.finalise` joins them
+``parts/``          segments, one per test and attempt, in a file per process; raw logs in a folder per attempt;
+                    until :func:`hil.evidence.finalise.finalise` joins them
 ==================  ==========================================================================================
 
 The chain shows every edit, cut, swap and truncation made after the run by somebody who does not recompute it.

@@ -2,7 +2,8 @@
 
 A segment (one attempt of one test) starts from :data:`GENESIS`, so that it can be written before anybody knows
 what will stand before it. In the run's ``events.jsonl`` a ``link`` document precedes it, which names the hash of
-the segment's last line and is itself chained to everything before.
+the segment's last line and is itself chained to everything before. The document after the segment is chained to that
+link, so that the head of the run binds every line of every segment.
 """
 
 from __future__ import annotations

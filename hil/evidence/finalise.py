@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 from hil.errors import EvidenceError
 from hil.evidence.chain import GENESIS, file_hash, line_hash
-from hil.evidence.documents import FORMAT, Document, Json, decode, encode
+from hil.evidence.documents import FORMAT, Document, Json, encode
 from hil.evidence.folder import (
     EVENTS,
     IDENTITY,
@@ -26,12 +26,10 @@ from hil.evidence.folder import (
     PLAN,
     Part,
     files_of,
-    parts_of,
-    read_segment,
     write_whole,
 )
 from hil.evidence.manifest import build_manifest, manifest_bytes, scan_events
-from hil.evidence.scan import Finding, stop_verdict, whole_lines
+from hil.evidence.segments import Written, log_parts, segments_of
 from hil.evidence.tally import Segment, Tally, tally
 
 if TYPE_CHECKING:
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from hil.evidence.documents import RunHeader
-    from hil.limits import Verdict
+    from hil.evidence.scan import Finding
 
 
 _BLOCK = 1 << 20
@@ -116,11 +114,11 @@ def finalise(
     try:
         with _Joiner(run_dir) as joiner:
             joiner.write("start", run=True, format=FORMAT, planned=len(plan), **header.fields())
-            for index, nodeid, part in _in_plan_order(run_dir, plan):
-                if part is None:
+            for index, nodeid, segment in _in_plan_order(run_dir, plan):
+                if segment is None:
                     joiner.miss(index, nodeid, requirements.get(nodeid, ()))
                 else:
-                    joiner.join(index, nodeid, part)
+                    joiner.join(index, nodeid, segment)
             counted = tally(len(plan), joiner.segments, unsafe=bool(unsafe))
             joiner.write("stop", run=True, verdict=counted.outcome.value, unsafe=unsafe, **counted.counts())
         scanned = scan_events(run_dir)
@@ -145,6 +143,7 @@ class _Joiner:
         self._stack = ExitStack()
         self._events = self._open(EVENTS)
         self._logs: dict[str, IO[bytes]] = {}
+        self._unattached = log_parts(run_dir)
 
     def __enter__(self) -> _Joiner:
         return self
@@ -170,22 +169,20 @@ class _Joiner:
         wanted: list[Json] = list(requirements)
         self.write("link", index=index, nodeid=nodeid, attempt=0, documents=0, head=None, requirements=wanted)
 
-    def join(self, index: int | None, nodeid: str, part: Part) -> None:
+    def join(self, index: int | None, nodeid: str, segment: Written) -> None:
         """Append one attempt with its link and its raw files."""
-        lines, torn = whole_lines(read_segment(self._run_dir, part))
-        head = line_hash(lines[-1]) if lines else None
+        torn, attempt = segment.torn, 1 if segment.part is None else segment.part.attempt
         link: Document = {"torn": torn.decode("utf-8", "backslashreplace")} if torn else {}
-        self.write("link", index=index, nodeid=nodeid, attempt=part.attempt, documents=len(lines), head=head, **link)
-        if lines:
-            self._events.write(b"".join(lines))
-            self._head = head or GENESIS
-        self.segments.append(Segment(index, nodeid, part.attempt, _last_verdict(lines)))
-        self._attach(part)
+        link |= {"index": index, "nodeid": nodeid, "attempt": attempt}
+        self.write("link", documents=segment.documents, head=segment.head, **link)
+        self._events.write(segment.content)  # the link's own hash stays the head: it binds these lines and all before
+        self.segments.append(Segment(index, nodeid, attempt, segment.verdict))
+        if segment.part in self._unattached:
+            self._unattached.remove(segment.part)
+            self._attach(segment.part)
 
     def _attach(self, part: Part) -> None:
         folder = part.folder(self._run_dir)
-        if not folder.is_dir():
-            return
         for name in files_of(folder):
             source = folder / name
             if name.startswith(_JOINED) and name.endswith(".log"):
@@ -224,41 +221,24 @@ class _Joiner:
         return self._stack.enter_context(path.open("wb"))
 
 
-def _in_plan_order(run_dir: Path, plan: Sequence[str]) -> list[tuple[int | None, str, Part | None]]:
+def _in_plan_order(run_dir: Path, plan: Sequence[str]) -> list[tuple[int | None, str, Written | None]]:
     """Every planned test with each of its attempts, or None for a missing one; then what nobody planned."""
     places = {nodeid: index for index, nodeid in enumerate(plan)}
-    attempts: dict[int, list[Part]] = {}
-    strays: list[tuple[int | None, str, Part | None]] = []
-    for part in parts_of(run_dir):
-        nodeid = _nodeid_of(read_segment(run_dir, part))
-        planned = plan[part.index] if part.index < len(plan) else None
-        if nodeid in (None, planned) and planned is not None:
-            attempts.setdefault(part.index, []).append(part)
-        elif nodeid in places:
-            attempts.setdefault(places[nodeid], []).append(part)
+    attempts: dict[int, list[Written]] = {}
+    strays: list[tuple[int | None, str, Written | None]] = []
+    for segment in segments_of(run_dir):
+        place = len(plan) if segment.part is None else segment.part.index
+        planned = plan[place] if place < len(plan) else None
+        if segment.nodeid in (None, planned) and planned is not None:
+            attempts.setdefault(place, []).append(segment)
+        elif segment.nodeid in places:
+            attempts.setdefault(places[segment.nodeid], []).append(segment)
         else:
-            strays.append((None, nodeid or part.stem, part))
-    ordered: list[tuple[int | None, str, Part | None]] = []
+            strays.append((None, segment.nodeid or segment.name, segment))
+    ordered: list[tuple[int | None, str, Written | None]] = []
     for index, nodeid in enumerate(plan):
-        ordered += [(index, nodeid, part) for part in attempts.get(index, [None])]
+        ordered += [(index, nodeid, segment) for segment in attempts.get(index, [None])]
     return ordered + strays
-
-
-def _nodeid_of(segment: bytes) -> str | None:
-    """The test that a segment says it is of, or None when it does not say."""
-    line = segment[: segment.find(b"\n") + 1]
-    try:
-        nodeid = decode(line).get("nodeid")
-    except ValueError:
-        return None
-    return nodeid if isinstance(nodeid, str) else None
-
-
-def _last_verdict(lines: Sequence[bytes]) -> Verdict | None:
-    try:
-        return stop_verdict(decode(lines[-1])) if lines else None
-    except ValueError:
-        return None
 
 
 def _sync_folder(folder: Path) -> None:

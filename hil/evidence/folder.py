@@ -1,7 +1,8 @@
 """The layout of a run folder: names of files, and where a test's part of the evidence lies until it is joined.
 
-``parts/0007.jsonl`` is the first attempt of the plan's test 7 (counted from 0), ``parts/0007.a2.jsonl`` its
-second; raw logs of an attempt lie in ``parts/0007/`` and ``parts/0007.a2/``.
+``parts/main.jsonl`` holds the segments of all tests that the one process ran, ``parts/gw0.jsonl`` those of the first
+worker of several; raw logs of the plan's test 7 (counted from 0) lie in ``parts/0007/``, of its second attempt in
+``parts/0007.a2/``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PLAN = "plan.json"
 JOINED = ("can", "scpi")
 """Folders whose ``*.log`` files are joined over all tests; other raw files stay one per test."""
 
-_STEM = re.compile(r"(\d{4,})(?:\.a(\d+))?(?:\.jsonl)?")
+_STEM = re.compile(r"(\d{4,})(?:\.a(\d+))?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,37 +43,28 @@ class Part:
 
     @property
     def stem(self) -> str:
-        """Name of its folder, and of its segment without the ending."""
+        """Name of its folder."""
         return f"{self.index:04d}" if self.attempt == 1 else f"{self.index:04d}.a{self.attempt}"
-
-    def segment(self, run_dir: Path) -> Path:
-        """The file of its documents."""
-        return run_dir / PARTS / f"{self.stem}.jsonl"
 
     def folder(self, run_dir: Path) -> Path:
         """The folder of its raw logs."""
         return run_dir / PARTS / self.stem
 
 
-def parts_of(run_dir: Path) -> list[Part]:
-    """Every attempt that left a segment or raw logs in ``parts/``, in plan order; empty without such a folder."""
-    folder = run_dir / PARTS
-    if not folder.is_dir():
-        return []
-    found = (_STEM.fullmatch(name) for name in os.listdir(folder))  # noqa: PTH208  # names are all that is needed
-    return sorted({Part(int(name[1]), int(name[2] or 1)) for name in found if name})
+def part_named(name: str) -> Part | None:
+    """The attempt whose raw logs lie in a folder of this name; None for another name."""
+    found = _STEM.fullmatch(name)
+    return Part(int(found[1]), int(found[2] or 1)) if found else None
 
 
-def read_segment(run_dir: Path, part: Part) -> bytes:
-    """The bytes of an attempt's segment; none where only its raw logs are there.
+def segment_file(run_dir: Path, worker: str) -> Path:
+    """The file that a process records its tests into.
 
-    Raises:
-        OSError: when it cannot be read.
+    Args:
+        run_dir: the run folder.
+        worker: the process's name, ``main`` when it is the only one.
     """
-    try:
-        return part.segment(run_dir).read_bytes()
-    except FileNotFoundError:
-        return b""
+    return run_dir / PARTS / f"{worker}.jsonl"
 
 
 def files_of(folder: Path, *, without: str = "") -> list[str]:

@@ -13,10 +13,10 @@ from hil.errors import EvidenceError
 from hil.evidence.chain import GENESIS, line_hash
 from hil.evidence.documents import EVIDENCE_CLASSES, FORMAT, Document, decode
 from hil.evidence.fields import Fields
-from hil.evidence.folder import EVENTS, IDENTITY, MANIFEST, PARTS, PLAN, parts_of, read_segment, require_run
+from hil.evidence.folder import EVENTS, IDENTITY, MANIFEST, PARTS, PLAN, require_run
 from hil.evidence.identity import read_identity
 from hil.evidence.records import Attachment, Attempt, Channel, Check, Event, LimitSource, Measured, Test
-from hil.evidence.scan import whole_lines
+from hil.evidence.segments import segments_of
 from hil.evidence.tally import Segment, Tally, tally
 from hil.limits import Verdict
 
@@ -174,14 +174,14 @@ def _read_parts(run_dir: Path) -> _Raw:
         raw.header, raw.plan = noted.document, list(noted.texts("plan"))
         by_test = noted.table("requirements")
         raw.requirements = {nodeid: by_test.texts(nodeid) for nodeid in by_test.document}
-    for part in parts_of(run_dir):
-        name = f"{PARTS}/{part.stem}.jsonl"
-        lines, torn = whole_lines(read_segment(run_dir, part))
-        found = [Fields(_decode(line, f"{name}:{number}"), f"{name}:{number}") for number, line in enumerate(lines, 1)]
-        planned = raw.plan[part.index] if part.index < len(raw.plan) else None
-        nodeid = found[0].text("nodeid", planned or part.stem) if found else planned or part.stem
-        index = part.index if nodeid == planned else None
-        raw.attempts.append(_RawAttempt(index, nodeid, part.attempt, found, torn=bool(torn)))
+    for segment in segments_of(run_dir):
+        found = [Fields(_decode(line, where), where) for where, line in segment.lines()]
+        place = len(raw.plan) if segment.part is None else segment.part.index
+        planned = raw.plan[place] if place < len(raw.plan) else None
+        nodeid = segment.nodeid or planned or segment.name
+        index = place if nodeid == planned else None
+        attempt = 1 if segment.part is None else segment.part.attempt
+        raw.attempts.append(_RawAttempt(index, nodeid, attempt, found, torn=bool(segment.torn)))
         raw.documents += len(found)
         if not raw.header and found:
             raw.header = {key: found[0].document.get(key) for key in ("rig", "seed", "evidence_class", "development")}

@@ -67,9 +67,11 @@ class ChainScan:
         self._result = Scanned()
         self._link: Document = {}
         self._left = 0
-        self._fresh = False
+        self._expected = GENESIS
+        self._spine = GENESIS
         self._verdict: Verdict | None = None
         self._start: Document = {}
+        self._attempts: set[str] = set()
 
     def run(self, lines: Iterable[bytes]) -> Scanned:
         """Scan a whole file, line by line."""
@@ -79,19 +81,18 @@ class ChainScan:
             if not line.endswith(b"\n"):
                 self._find("the file ends within this line: its tail was cut off")
             document = self._decode(line)
-            expected = GENESIS if self._fresh else result.head
-            if document.get("prev") != expected:
-                self._find(f"prev is {document.get('prev')!r}, but the line before hashes to {expected}")
-            self._fresh = False
-            result.head = line_hash(line)
+            if document.get("prev") != self._expected:
+                self._find(f"prev is {document.get('prev')!r}, but the line before it hashes to {self._expected}")
+            result.head = self._expected = line_hash(line)
             if self._left:
                 self._in_segment(document)
             else:
+                self._spine = result.head
                 self._in_run(document)
         if self._left or result.stop is None:
             self._find("the file ends here, without the run's stop document: its tail was cut off")
         elif result.stop.get("planned") != len(result.planned):
-            self._find(f"{len(result.planned)} planned tests are linked, not {result.stop.get('planned_tests')!r}")
+            self._find(f"{len(result.planned)} planned tests are linked, not {result.stop.get('planned')!r}")
         return result
 
     def _find(self, what: str) -> None:
@@ -130,9 +131,14 @@ class ChainScan:
             self._find(f"links test {index!r} after test {len(planned) - 1}: the order was changed")
         elif index is not None and planned[-1] != nodeid:
             self._find(f"links {nodeid!r} as an attempt of {planned[-1]!r}")
+        attempt = f"attempt {link.get('attempt')!r} of {nodeid!r}"
+        if attempt in self._attempts:
+            self._find(f"links {attempt} a second time")
+        self._attempts.add(attempt)
         self._link, self._left = link, documents if isinstance(documents, int) and documents > 0 else 0
-        self._fresh = bool(self._left)
         self._verdict, self._start = None, {}
+        if self._left:
+            self._expected = GENESIS
         if not self._left and link.get("attempt"):
             self._end_segment()
 
@@ -145,6 +151,7 @@ class ChainScan:
         self._verdict = stop_verdict(document)
         self._left -= 1
         if not self._left:
+            self._expected = self._spine
             if self._result.head != self._link.get("head"):
                 self._find(f"the segment ends in {self._result.head}, but its link says {self._link.get('head')!r}")
             self._end_segment()
@@ -169,40 +176,3 @@ def stop_verdict(document: Document) -> Verdict | None:
         return Verdict(str(document.get("verdict")))
     except ValueError:
         return None
-
-
-def scan_segment(name: str, content: bytes) -> tuple[list[Finding], list[Document]]:
-    """Follow the chain of one segment in ``parts/``; a line that was never finished is left out.
-
-    Args:
-        name: the file, for findings.
-        content: its bytes.
-
-    Returns:
-        What is broken, and the documents that could be read.
-    """
-    findings: list[Finding] = []
-    documents: list[Document] = []
-    head = GENESIS
-    lines, torn = whole_lines(content)
-    for number, line in enumerate(lines, 1):
-        try:
-            document = decode(line)
-        except ValueError as error:
-            findings.append(Finding(f"{name}:{number}", f"is not a document: {error}"))
-            document = {}
-        if document.get("prev") != head:
-            findings.append(
-                Finding(f"{name}:{number}", f"prev is {document.get('prev')!r}, but the line before hashes to {head}")
-            )
-        documents.append(document)
-        head = line_hash(line)
-    if torn:
-        findings.append(Finding(f"{name}:{len(lines) + 1}", "the file ends within this line", incomplete=True))
-    return findings, documents
-
-
-def whole_lines(content: bytes) -> tuple[list[bytes], bytes]:
-    """The finished lines of a segment, each with its newline, and the bytes of one that was never finished."""
-    lines = content.split(b"\n")
-    return [line + b"\n" for line in lines[:-1]], lines[-1]

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from hil.evidence.chain import file_hash
 from hil.evidence.documents import Document, Json, decode
-from hil.evidence.folder import EVENTS, MANIFEST, PARTS, files_of, parts_of, read_segment, require_run
+from hil.evidence.folder import EVENTS, MANIFEST, PARTS, PLAN, Part, files_of, require_run
 from hil.evidence.manifest import build_manifest, manifest_bytes, scan_events, tally_of
-from hil.evidence.scan import Finding, Scanned, scan_segment
+from hil.evidence.scan import Finding, Scanned
+from hil.evidence.segments import Written, follow, segments_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,16 +64,36 @@ def _verify_unfinished(run_dir: Path) -> list[Finding]:
     findings = [
         Finding(MANIFEST, "is missing: the run was not finished, or it was removed: INCOMPLETE", incomplete=True)
     ]
-    for part in parts_of(run_dir):
-        name = part.segment(run_dir).relative_to(run_dir).as_posix()
-        broken, documents = scan_segment(name, read_segment(run_dir, part))
-        findings += broken
-        named = documents[0] if documents else {}
-        if documents and (named.get("index"), named.get("attempt")) != (part.index, part.attempt):
-            findings.append(
-                Finding(name, f"is test {named.get('index')!r}, attempt {named.get('attempt')!r}: it was swapped")
-            )
+    plan = _noted_plan(run_dir)
+    places: dict[Part, str] = {}
+    for segment in segments_of(run_dir):
+        where = f"{PARTS}/{segment.file}:{segment.line}"
+        findings += follow(segment)
+        findings += [Finding(where, what) for what in _misnamed(segment, plan)]
+        if segment.part in places:
+            said = f"test {segment.part.index}, attempt {segment.part.attempt}"
+            findings.append(Finding(where, f"is {said}, which {places[segment.part]} is too: it was doubled"))
+        elif segment.part is not None:
+            places[segment.part] = where
     return findings
+
+
+def _misnamed(segment: Written, plan: list[Json]) -> list[str]:
+    if segment.part is None:
+        return ["does not say which test it is: its start was edited or cut off"] if segment.content else []
+    index = segment.part.index
+    if segment.content and index < len(plan) and segment.nodeid != plan[index]:
+        return [f"is test {index}, {segment.nodeid!r}, but {PLAN} says {plan[index]!r}: it was swapped"]
+    return []
+
+
+def _noted_plan(run_dir: Path) -> list[Json]:
+    """The plan that was noted before the first test; empty when there is none to be read."""
+    try:
+        plan = decode((run_dir / PARTS / PLAN).read_bytes()).get("plan")
+    except (OSError, ValueError):
+        return []
+    return plan if isinstance(plan, list) else []
 
 
 def _verify_counts(scanned: Scanned) -> list[Finding]:

@@ -92,7 +92,9 @@ class SimIoCard(IoCard):
         """
         pin = self._output(port, "ao")
         if not abs(volts) <= _AO_MAX_V:
-            raise InstrumentError(f"{self.name}.{port}: {volts} V is beyond its range of +-{_AO_MAX_V} V")
+            raise InstrumentError(
+                f"{self.name}.{port}: {volts} V is beyond its range of +-{_AO_MAX_V} V; nothing was driven"
+            )
         self._timeline.stimulus(f"{self.name}.{port}", f"{volts:.6g} V")
         pin.drive(volts, _AO_OHM)
 

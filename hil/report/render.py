@@ -16,7 +16,14 @@ from hil.evidence.index import Run, read_run
 from hil.evidence.verify import verify
 from hil.report.bars import WIDTH
 from hil.report.figures import breakable, recorded, seconds
-from hil.report.view import decisions_used, grades_used, identity_tables, requirement_views, test_views
+from hil.report.view import (
+    decisions_used,
+    grades_used,
+    identity_tables,
+    instruments_seen,
+    requirement_views,
+    test_views,
+)
 from hil.report.wording import footer, headline, reasons, scope, watermark
 
 if TYPE_CHECKING:
@@ -75,7 +82,7 @@ def _page(run: Run, findings: list[Finding], manifest: Path | None) -> str:
         duration_ns=sum(test.duration_ns for test in run.tests),
         decisions=decisions_used(run),
         grades=grades_used(run),
-        identity=identity_tables(run.identity),
+        identity=[*identity_tables(run.identity), instruments_seen(run)],
         manifest_hash="" if manifest is None else file_hash(manifest),
         files=[] if manifest is None else _files(manifest),
         generator=generator(),

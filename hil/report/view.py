@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _STIMULI_SHOWN = 10  # of one attempt; the rest stands in events.jsonl, and the report says how many
 _EVENTS_SHOWN = 40
 _PASSES_SHOWN = 20
+_IDENTITY = ("manufacturer", "model", "serial", "firmware")  # what an instrument answers to *IDN?
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,19 @@ def identity_tables(identity: Document) -> list[IdentityTable]:
     return tables
 
 
+def instruments_seen(run: Run) -> IdentityTable:
+    """Every instrument as it answered when a test opened it, with the number of tests it answered so."""
+    found: dict[tuple[str, ...], int] = {}
+    for test in run.tests:
+        for attempt in test.attempts:
+            for event in attempt.events:
+                if event.what == "instrument":
+                    row = tuple(flat(event.fields.get(key, "")) for key in ("name", *_IDENTITY))
+                    found[row] = found.get(row, 0) + 1
+    rows = tuple((*row, str(count)) for row, count in sorted(found.items()))
+    return IdentityTable("instruments as they answered", ("name", *_IDENTITY, "opened"), rows)
+
+
 def _rows_of(value: Json) -> list[Document]:
     """A list of mappings, or a mapping of them by name; empty when the value is something else."""
     if isinstance(value, dict):
@@ -209,14 +223,14 @@ def _attempt_view(attempt: Attempt) -> AttemptView:
     failed = [check for check in attempt.checks if check.verdict is not Verdict.PASS]
     passed = [check for check in attempt.checks if check.verdict is Verdict.PASS][:_PASSES_SHOWN]
     stimuli = [event for event in attempt.events if event.what == "stimulus"][:_STIMULI_SHOWN]
-    others = [event for event in attempt.events if event.what != "stimulus"][:_EVENTS_SHOWN]
+    others = [event for event in attempt.events if event.what not in ("stimulus", "instrument")][:_EVENTS_SHOWN]
     return AttemptView(
         attempt=attempt,
         rows=tuple(_measurement_row(measured) for measured in attempt.measurements),
         checks=tuple(sorted(failed + passed, key=lambda check: check.t_ns)),
         checks_left=len(attempt.checks) - len(failed) - len(passed),
         events=tuple(_event_row(event) for event in sorted(stimuli + others, key=lambda event: event.t_ns)),
-        events_left=len(attempt.events) - len(stimuli) - len(others),
+        events_left=sum(event.what != "instrument" for event in attempt.events) - len(stimuli) - len(others),
     )
 
 
@@ -251,7 +265,7 @@ def _source(source: LimitSource, unit: str) -> str:
         bounds = f"≤ {with_unit(source.high, unit)}"
     else:
         bounds = "family only"
-    where = " ".join(text for text in (source.source, source.clause) if text) or "no source given"
+    where = ", ".join(text for text in (source.source, source.clause) if text) or "no source given"
     grade = f" [{source.grade}]" if source.grade else ""
     origin = f" ({source.origin})" if source.origin else ""
     note = f"; {source.note.rstrip('.')}" if source.note else ""

@@ -52,6 +52,8 @@ class Assembly:
         Raises:
             ConfigError: when parts do not fit together; names file and line.
         """
+        if self._file.bus:
+            self._refuse_wall_readers()
         for name in self._file.bus:
             self._bus(name)
         self._instruments()
@@ -82,6 +84,11 @@ class Assembly:
         bus = Bus(name, rig.clock, SimBus(table.channel), self._blueprint.databases[name])
         self._closing.callback(bus.close)
         rig.buses[name] = bus
+
+    def _refuse_wall_readers(self) -> None:
+        from hil.can.readers import wall_readers_refused
+
+        self._closing.enter_context(wall_readers_refused(self._rig.clock))
 
     # -- instruments --------------------------------------------------------------------------------------
 
@@ -139,6 +146,7 @@ class Assembly:
             transcript=self._transcript(name),
         )
         self._closing.callback(opened.close)
+        rig.identities[name] = opened.identity._asdict()
         opened.impose_limits(table.limits)
         return opened
 
@@ -192,6 +200,7 @@ class Assembly:
                 f"{self._file.where('dut', article, 'bus')}: dut.{article} is simulated, but bus.{bus} is a real "
                 "interface; simulated articles meet real buses in a process of their own; not yet"
             )
+        self._rig.faults.register(f"{bus}.{article}", self._wires[bus])
         return self._wires[bus].attach(article)
 
     # -- nets and clients ---------------------------------------------------------------------------------
@@ -203,7 +212,7 @@ class Assembly:
                 node, _, port = pin.partition(".")
                 is_load = isinstance(self._rig.instruments.get(node), IoCard) and kind_of(port) == "load"
                 if not is_load:
-                    self._rig.wiring.pin(pin).series_ohm = ohms
+                    self._rig.wiring.pin(pin).wire(ohms)
 
     def _links(self, name: str) -> Links:
         table = self._file.dut[name]

@@ -69,6 +69,8 @@ class Rig:
         self.faults = FaultInjector(self.clock, self.timeline.stimulus)
         self.buses: dict[str, Bus] = {}
         self.instruments: dict[str, object] = {}
+        self.identities: dict[str, dict[str, str]] = {}
+        """What every VISA instrument answered to ``*IDN?``: by name, the four fields by theirs."""
         self.models: dict[str, Article] = {}
         self.devices: dict[str, Device] = {}
         self._undo: list[tuple[str, Callable[[], None]]] = []
@@ -161,19 +163,23 @@ class Rig:
         """Undo everything and close everything; never stops at the first error.
 
         Raises:
-            HilError: with every undo or close that failed.
+            HilError: with every undo or close that failed, and with the first use of the clock by a foreign thread,
+                whose own exception may have vanished with it.
         """
         problems: list[str] = []
         while self._undo:
             what, fn = self._undo.pop()
             try:
                 fn()
-            except (HilError, OSError, AssertionError) as problem:
-                problems.append(f"undo of {what}: {problem}")
+            except Exception as problem:  # an undo is anybody's code; whatever it raises, the others must still run
+                problems.append(f"undo of {what}: {_told(problem)}")
         try:
             self._open.close()
         except (HilError, OSError) as problem:
             problems.append(f"closing: {problem}")
+        trespass = self.clock.take_trespass()
+        if trespass is not None:
+            problems.append(f"during the test, {trespass}")
         if problems:
             raise HilError("the rig was not left as it was found: " + "; ".join(problems))
 
@@ -186,6 +192,11 @@ class Rig:
         if not isinstance(part, kind):
             raise HilError(f"{name} is a {type(part).__name__}, not a {kind.__name__}; see {self.file.file.name}")
         return part
+
+
+def _told(problem: Exception) -> str:
+    """What went wrong, with the kind of anything the harness did not word itself."""
+    return f"{problem}" if isinstance(problem, HilError | OSError) else f"{type(problem).__name__}: {problem}"
 
 
 def _clock(blueprint: Blueprint) -> Clock:

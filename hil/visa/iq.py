@@ -7,6 +7,7 @@ so that the instantaneous frequency is sum_k D_k sin 2 pi f_k t.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -52,8 +53,9 @@ class Analysis:
         return self.amplitude < _SILENCE
 
 
+@functools.lru_cache(maxsize=64)  # a sweep alternates a few commands; pure, and what it returns is read-only
 def synthesise(
-    tones: Sequence[tuple[float, float]], count: int, sample_rate_hz: float, start_rad: float = 0.0
+    tones: tuple[tuple[float, float], ...], count: int, sample_rate_hz: float, start_rad: float = 0.0
 ) -> tuple[Samples, float]:
     """Samples of an FM carrier.
 
@@ -71,6 +73,7 @@ def synthesise(
     for frequency_hz, deviation_hz in tones:
         phase += deviation_hz / frequency_hz * (1.0 - np.cos(2.0 * np.pi * frequency_hz * t))
     samples: Samples = (AMPLITUDE * np.exp(1j * phase[:-1])).astype(np.complex128)
+    samples.flags.writeable = False
     return samples, float(phase[-1] % (2.0 * np.pi))
 
 

@@ -122,7 +122,7 @@ class KeysightN5182B(RFSigGen):
         """
         self.rf_enabled = True
         if not self.rf_enabled:
-            raise InstrumentError(f"{self.name}: OUTP ON was sent, but OUTP? reads back off")
+            raise InstrumentError(f"{self.name}: OUTP ON was sent, but OUTP? reads back off; look at its front panel")
 
     def rf_off(self) -> None:
         """Switch the RF output off and read it back.

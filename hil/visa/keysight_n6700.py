@@ -189,7 +189,8 @@ class Output(DCOutput):
         self.release_protection()
         if self.tripped:
             raise InstrumentError(
-                f"{self.where}: protection {', '.join(self.tripped)} cannot be cleared: cause present"
+                f"{self.where}: protection {', '.join(self.tripped)} cannot be cleared: its cause is still present; "
+                "remove it, then clear again"
             )
 
     def dropout(self, duration_ns: int, *, to_v: float = 0.0) -> None:
@@ -237,7 +238,10 @@ class Output(DCOutput):
         for _ in range(_POLLS_MAX):
             if self.operation_condition & WAITING_FOR_TRIGGER:
                 return
-        raise InstrumentError(f"{self.where}: INIT:TRAN was sent, but it never waits for a trigger")
+        raise InstrumentError(
+            f"{self.where}: INIT:TRAN was sent, but it never waits for a trigger; abort_transient(), then look at its "
+            "trigger source"
+        )
 
     def _await_end(self, duration_s: float) -> None:
         measurement_s = 0.02

@@ -318,7 +318,7 @@ class KeysightN6700Twin(Twin):
         self._watch: Event | None = None
         self._declare()
         self.engine.trigger = self._trigger
-        self.add_fault("stays_on", self._stick)
+        self.add_fault("stays_on", self._stick, "output")
         for stage in self._stages.values():
             stage.switch()
 

@@ -45,10 +45,9 @@ class Twin:
         self.wiring = wiring
         self._engine = Engine(clock, latency_ns=self.latency_ns)
         self._answers_as = self.model
-        self._faults: dict[str, Callable[[Fault], Callable[[], None]]] = {
-            "frozen": self._freeze,
-            "wrong_identity": self._impersonate,
-        }
+        self._faults: dict[str, tuple[Callable[[Fault], Callable[[], None]], tuple[str, ...]]] = {}
+        self.add_fault("frozen", self._freeze)
+        self.add_fault("wrong_identity", self._impersonate, "model")
         add_common(self._engine, self.identity)
         self._engine.reset = self.reset
 
@@ -69,9 +68,9 @@ class Twin:
         """The faults this instrument can have."""
         return sorted(self._faults)
 
-    def add_fault(self, kind: str, begin: Callable[[Fault], Callable[[], None]]) -> None:
-        """Declare a fault: ``begin`` puts it on and returns what takes it away."""
-        self._faults[kind] = begin
+    def add_fault(self, kind: str, begin: Callable[[Fault], Callable[[], None]], *parameters: str) -> None:
+        """Declare a fault and the names of its parameters: ``begin`` puts it on and returns what takes it away."""
+        self._faults[kind] = (begin, parameters)
 
     def apply(self, fault: Fault) -> Callable[[], None]:
         """Put a fault on the instrument; the returned call takes it away.
@@ -80,13 +79,14 @@ class Twin:
         ``wrong_identity``: ``*IDN?`` names another ``model``.
 
         Raises:
-            HilError: for a kind this instrument does not have.
+            HilError: for a kind this instrument does not have, or a parameter that kind does not have.
         """
-        begin = self._faults.get(fault.kind)
-        if begin is None:
+        if fault.kind not in self._faults:
             raise HilError(
                 f"{self.name} ({self.model}) has no fault {fault.kind!r}; {nearest(fault.kind, self.fault_kinds)}"
             )
+        begin, parameters = self._faults[fault.kind]
+        fault.take_only(*parameters)
         return begin(fault)
 
     def _freeze(self, fault: Fault) -> Callable[[], None]:

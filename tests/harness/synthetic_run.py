@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hil.evidence.documents import RunHeader, measurement_fields
 from hil.evidence.finalise import Finalised, announce, finalise
-from hil.evidence.folder import Part
+from hil.evidence.folder import Part, segment_file
 from hil.evidence.identity import collect_identity, write_identity
-from hil.evidence.recorder import SegmentRecorder
+from hil.evidence.recorder import SegmentFile, SegmentRecorder
 from hil.limits import Limit, Measurement, Verdict, judge_test, take
 from hil.units import ms, s
 
@@ -79,12 +80,17 @@ def header(**changes: object) -> RunHeader:
     return RunHeader(**(fields | changes))
 
 
-def record(run_dir: Path, index: int, sketch: Sketch, *, attempt: int = 1, sync: bool = False) -> None:
+def record(
+    run_dir: Path, index: int, sketch: Sketch, *, attempt: int = 1, sync: bool = False, worker: str = "main"
+) -> None:
     """Record one test as the harness would."""
     part = Part(index, attempt)
-    with SegmentRecorder(part.segment(run_dir), nodeid=sketch.nodeid, index=index, attempt=attempt) as recorder:
+    with closing(SegmentFile(segment_file(run_dir, worker))) as file:
+        recorder = SegmentRecorder(file, nodeid=sketch.nodeid, index=index, attempt=attempt)
         recorder.write("start", title=sketch.title, requirements=sketch.requirements, seed=1,
                        evidence_class="sim", rig="launcher-sim", development=[])  # fmt: skip
+        recorder.write("event", t_ns=0, what="instrument", name="psu", manufacturer="HIL", model="PSU-TWIN",
+                       serial="SN0007", firmware="1.0")  # fmt: skip
         recorder.write("event", t_ns=10 * ms, what="stimulus", detail="uplink.send ARM", level_dbm=-107.0)
         for number, (form, signal, condition, passed, seen) in enumerate(sketch.checks, 1):
             recorder.write("event", t_ns=number * 20 * ms, what="check", form=form, signal=signal, mark_ns=10 * ms,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from pydantic import ValidationError
 
 from hil.article import Article, AsBuilt
+from hil.can.database import Database
+from hil.can.wire import CanWire
 from hil.clock import VirtualClock
-from hil.errors import HilError, WiringError
+from hil.errors import ConfigError, HilError, WiringError
 from hil.faults import Fault
 from hil.noise import Streams
-from hil.ports import AnalogIn, AnalogOut, BusPort, DigitalIn, DigitalOut, Ports, PowerPin
+from hil.ports import AnalogIn, AnalogOut, BusAttachment, BusPort, DigitalIn, DigitalOut, Ports, PowerPin
 from hil.units import ms
 from hil.wiring import Wiring
 
@@ -63,6 +68,12 @@ def supply(wiring: Wiring, volts: float) -> None:
     wiring.pin("psu.out1").drive(volts, 0.1)
 
 
+@pytest.mark.parametrize("wrong", [{"supply_on_v": float("nan")}, {"hold_up_ms": float("inf")}, {"supply_v": 28.0}])
+def test_as_built_data_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValidationError, match=r"finite number|Extra inputs are not permitted"):
+        AsBuilt(**BUILT.model_dump() | wrong)
+
+
 def test_an_article_wakes_when_its_supply_is_there(lamp: Lamp, wiring: Wiring, clock: VirtualClock) -> None:
     supply(wiring, 28.0)
     clock.sleep(1 * ms)
@@ -87,6 +98,28 @@ def test_it_lives_through_a_dropout_as_long_as_its_hold_up(
     clock.sleep(dropout_ms * ms)
     assert lamp.powered == lives
     assert (wiring.pin("lamp.lamp").volts > 20.0) == lives
+
+
+def test_a_supply_that_is_back_within_the_hold_up_time_leaves_no_trace(
+    lamp: Lamp, wiring: Wiring, clock: VirtualClock
+) -> None:
+    supply(wiring, 28.0)
+    clock.sleep(5 * ms)
+    supply(wiring, 0.0)
+    clock.sleep(49 * ms)
+    supply(wiring, 28.0)
+    clock.sleep(1000 * ms)
+    assert lamp.powered
+    assert lamp.blinks == 105
+
+
+def test_a_reset_starts_the_software_again(lamp: Lamp, wiring: Wiring, clock: VirtualClock) -> None:
+    supply(wiring, 28.0)
+    clock.sleep(15 * ms)
+    lamp.reset()
+    clock.sleep(9 * ms)
+    assert lamp.blinks == 1  # the tick due at 20 ms is that of the old software
+    assert lamp.running
 
 
 def test_timers_stop_with_the_supply(lamp: Lamp, wiring: Wiring, clock: VirtualClock) -> None:
@@ -122,6 +155,27 @@ def test_a_dead_article_has_no_power_inside(lamp: Lamp, wiring: Wiring, clock: V
     assert lamp.powered
 
 
+def test_a_cpu_halted_twice_runs_when_both_faults_have_ended(lamp: Lamp) -> None:
+    first, second = lamp.apply(Fault("lamp", "cpu_halt")), lamp.apply(Fault("lamp", "cpu_halt"))
+    first()
+    assert lamp.halted
+    second()
+    assert not lamp.halted
+
+
+def test_a_fault_of_an_article_takes_no_parameters(lamp: Lamp) -> None:
+    with pytest.raises(HilError, match="fault 'dead' on lamp has no parameter after_ms"):
+        lamp.apply(Fault("lamp", "dead", parameters={"after_ms": 5.0}))
+
+
+def test_as_built_data_of_another_class_are_refused(lamp: Lamp) -> None:
+    class LampAsBuilt(AsBuilt):
+        colour: str
+
+    with pytest.raises(ConfigError, match="lamp: its as-built data are AsBuilt, not LampAsBuilt"):
+        lamp.built_as(LampAsBuilt)
+
+
 def test_an_unknown_fault_names_the_known_ones(lamp: Lamp) -> None:
     with pytest.raises(HilError, match="lamp has no fault 'cpu_hlt'; did you mean cpu_halt"):
         lamp.apply(Fault("lamp", "cpu_hlt"))
@@ -134,15 +188,92 @@ def test_an_analog_input_reads_in_steps_of_one_lsb(lamp: Lamp, wiring: Wiring) -
     assert lamp.level.volts % lsb == pytest.approx(0.0, abs=1e-9)
 
 
+def test_an_analog_output_gives_its_voltage_through_its_resistance(lamp: Lamp, wiring: Wiring) -> None:
+    lamp.mirror.set(2.0)
+    wiring.pin("lamp.mirror").load(100.0)
+    assert wiring.pin("lamp.mirror").volts == pytest.approx(1.0)
+    lamp.mirror.release()
+    assert wiring.pin("lamp.mirror").volts == 0.0
+
+
+def test_an_open_switch_leaks_what_it_was_built_to_leak(lamp: Lamp, wiring: Wiring) -> None:
+    wiring.pin("stand.load").load(1.0)
+    wiring.net("lamp", ["lamp.lamp", "stand.load"])
+    lamp.lamp.fit(0.1, leakage_a=1e-3)
+    lamp.lamp.set(False, 28.0)
+    assert wiring.pin("stand.load").amps == pytest.approx(1e-3, rel=1e-3)
+
+
 def test_an_attribute_that_is_not_declared_cannot_be_set(lamp: Lamp) -> None:
     with pytest.raises(AttributeError, match="Lamp has no attribute 'blnks' to set; did you mean blinks"):
         lamp.blnks = 3  # type: ignore[attr-defined]
 
 
 def test_a_bus_port_needs_a_bus(clock: VirtualClock, wiring: Wiring) -> None:
-    class Node(Article):
-        power = PowerPin()
-        can = BusPort()
-
     with pytest.raises(WiringError, match="node: no bus is given for its port can"):
         Node(clock, Streams(1), Ports("node", wiring), BUILT)
+
+
+class Node(Article):
+    """Repeats the position of every valve command as ground wind."""
+
+    power = PowerPin()
+    can = BusPort()
+
+    def build(self) -> None:
+        self.can.on("ValveCommand", lambda signals: self.can.send("Ground", {"Wind": abs(float(signals["Position"]))}))
+
+
+class OnBus:
+    """A node on a supply and on a wire with a tester."""
+
+    def __init__(self, database: Database) -> None:
+        self.clock = VirtualClock()
+        self.wiring = Wiring(self.clock)
+        self.command = database.encode("ValveCommand", {"Valve": 1, "Position": 12.5, "Count": 7})
+        wire = CanWire(self.clock, "bus_a", 500_000, Streams(1).stream("bus_a", "wire"))
+        self.tester, self.heard = wire.attach("tester"), []
+        self.tester.on_frame(lambda frame: self.heard.append(database.decode(frame)))
+        attachment = BusAttachment(wire.attach("node"), database, "NODE")
+        self.node = Node(self.clock, Streams(1), Ports("node", self.wiring, {"can": attachment}), BUILT)
+        self.wiring.pin("psu.out1").drive(28.0, 0.1)
+        self.wiring.net("power", ["psu.out1", "node.power"])
+        self.clock.sleep(1 * ms)
+
+    def ask(self) -> None:
+        self.tester.send(self.command)
+        self.clock.sleep(5 * ms)
+
+
+@pytest.fixture
+def on_bus(tmp_path: Path) -> OnBus:
+    bench = Path(__file__).with_name("data") / "bench.dbc"
+    (tmp_path / "node.dbc").write_text(bench.read_text().replace("Ground", "NODE_Ground"))
+    return OnBus(Database.load(tmp_path / "node.dbc"))
+
+
+def test_an_article_answers_on_its_bus(on_bus: OnBus) -> None:
+    on_bus.ask()
+    assert on_bus.heard == [{"Wind": 12.5}]
+
+
+def test_an_article_that_browned_out_neither_sends_nor_acknowledges(on_bus: OnBus) -> None:
+    supply(on_bus.wiring, 10.0)
+    on_bus.clock.sleep(60 * ms)
+    on_bus.ask()
+    on_bus.node.can.send("Ground", {"Wind": 1.0})
+    on_bus.clock.sleep(5 * ms)
+    assert on_bus.heard == []
+    assert on_bus.tester.tec > 0
+
+
+def test_an_article_whose_software_stands_still_acknowledges_and_does_nothing(on_bus: OnBus) -> None:
+    on_bus.node.apply(Fault("node", "cpu_halt"))
+    on_bus.ask()
+    assert (on_bus.heard, on_bus.tester.tec) == ([], 0)
+
+
+def test_an_article_ignores_a_frame_whose_counter_did_not_step(on_bus: OnBus) -> None:
+    on_bus.ask()
+    on_bus.ask()
+    assert len(on_bus.heard) == 1

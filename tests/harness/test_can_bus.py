@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import math
 import threading
 import weakref
 
@@ -11,7 +13,7 @@ import pytest
 
 from hil.can.frame import Frame
 from hil.can.wire import CanWire
-from hil.clock import VirtualClock, WallClock
+from hil.clock import VirtualClock, WallClock, sleep_forbidden
 from hil.errors import ClockError, DeadlockError
 from hil.faults import Fault
 from hil.noise import Streams
@@ -82,9 +84,17 @@ def test_a_poll_lets_what_is_due_now_happen_and_no_more(clock, wire, open_bus):
     assert bus.recv(0).arbitration_id == 1
 
 
-def test_recv_for_ever_without_anything_that_could_arrive_is_a_deadlock(pair):
+@pytest.mark.parametrize("timeout", [None, math.inf])
+def test_recv_for_ever_without_anything_that_could_arrive_is_a_deadlock(pair, timeout):
     with pytest.raises(DeadlockError, match="waiting for a CAN frame without a deadline"):
-        pair[0].recv()
+        pair[0].recv(timeout)
+
+
+def test_a_timeout_that_is_no_number_is_refused(pair):
+    with pytest.raises(ValueError, match=r"recv on hil bus bus_a, .*: timeout = nan s is no time to wait"):
+        pair[0].recv(math.nan)
+    with pytest.raises(ValueError, match=r"send on hil bus bus_a, .*: timeout = inf s is no time to wait"):
+        pair[0].send(message(), timeout=math.inf)
 
 
 def test_iterating_gives_messages_and_ends_in_a_deadlock(pair):
@@ -199,6 +209,15 @@ def test_a_full_queue_is_an_error_at_once_and_with_a_timeout_is_waited_for(clock
     assert clock.now == 62 * 2 * us
 
 
+def test_a_queue_that_stays_full_is_an_error_exactly_at_the_timeout(clock, wire, open_bus):
+    sender = open_bus(tx_depth=1)
+    wire.apply(Fault("bus_a", "babble", parameters={"node": wire.attach("idiot").name}))
+    sender.send(message())
+    with pytest.raises(can.CanOperationError, match=r"transmit queue is full \(1 frames\)"):
+        sender.send(message(), timeout=0.25)
+    assert clock.now == 250 * ms
+
+
 def test_a_send_on_a_bus_that_is_off_says_so(clock, wire, pair):
     sender, _ = pair
     wire.apply(Fault("bus_a", "corrupt"))
@@ -217,18 +236,25 @@ def test_a_lone_bus_is_passive_after_a_while(clock, open_bus):
     assert (bus.stats.tec, bus.stats.state) == (128, "error-passive")
 
 
-@pytest.mark.parametrize(
-    ("sent", "why"),
-    [
-        (can.Message(is_fd=True), "CAN FD is not supported"),
-        (can.Message(is_error_frame=True), "an error frame cannot be sent"),
-        (can.Message(arbitration_id=0x800, is_extended_id=False), "does not fit a standard frame"),
-        (can.Message(dlc=4, data=b"1"), "dlc is 4 and data has 1 bytes"),
-    ],
-)
+NOT_CLASSIC = [
+    (can.Message(is_fd=True), "CAN FD is not supported"),
+    (can.Message(is_error_frame=True), "an error frame cannot be sent"),
+    (can.Message(arbitration_id=0x800, is_extended_id=False), "does not fit a standard frame"),
+    (can.Message(dlc=4, data=b"1"), "dlc is 4 and data has 1 bytes"),
+]
+
+
+@pytest.mark.parametrize(("sent", "why"), NOT_CLASSIC)
 def test_a_message_classic_can_does_not_have_is_refused(pair, sent, why):
     with pytest.raises(can.CanOperationError, match=why):
         pair[0].send(sent)
+
+
+@pytest.mark.parametrize(("sent", "why"), NOT_CLASSIC)
+def test_a_periodic_message_classic_can_does_not_have_is_refused_where_it_is_made(clock, pair, sent, why):
+    with pytest.raises(can.CanOperationError, match=f"send_periodic on hil bus bus_a, .*{why}"):
+        pair[0].send_periodic(sent, period=0.01)
+    assert clock.idle
 
 
 def test_flush_discards_what_is_not_on_the_wire_yet(clock, pair):
@@ -301,11 +327,28 @@ def test_a_periodic_message_not_started_at_once_waits_for_start(clock, pair):
     assert receiver.recv_frame(1 * s).start_ns == 100 * ms
 
 
-def test_shutdown_ends_periodic_messages(clock, pair):
-    pair[0].send_periodic(message(), period=0.01)
+def test_new_data_classic_can_does_not_have_leave_the_old_ones(clock, pair):
+    sender, receiver = pair
+    task = sender.send_periodic(message(data=b"\x01"), period=0.01)
+    with pytest.raises(can.CanOperationError, match="has 9 bytes; a classic CAN frame has 0 to 8"):
+        task.modify_data(message(data=bytes(9)))
+    assert receiver.recv(1.0).data == b"\x01"
+
+
+@pytest.mark.parametrize("store_task", [True, False])
+def test_shutdown_ends_periodic_messages(clock, pair, store_task):
+    pair[0].send_periodic(message(), period=0.01, store_task=store_task)
     pair[0].shutdown()
     clock.sleep(1 * s)
     assert clock.idle
+
+
+def test_a_periodic_message_does_not_start_on_a_closed_bus(pair):
+    task = pair[0].send_periodic(message(), period=0.01)
+    pair[0].shutdown()
+    for start in (task.start, lambda: pair[0].send_periodic(message(), period=0.01)):
+        with pytest.raises(can.CanOperationError, match=r"send_periodic on .*: it has been shut down"):
+            start()
 
 
 def test_a_periodic_message_outlives_bus_off(clock, wire, pair):
@@ -324,6 +367,8 @@ def test_a_periodic_message_with_other_identifiers_or_no_period_is_refused(pair)
         pair[0].send_periodic([message(1), message(2)], period=0.01)
     with pytest.raises(ValueError, match="the period is 0"):
         pair[0].send_periodic(message(), period=0.0)
+    with pytest.raises(ValueError, match="duration = nan s is no time"):
+        pair[0].send_periodic(message(), period=0.01, duration=math.nan)
 
 
 # -- opening and closing ------------------------------------------------------------------------------------
@@ -345,6 +390,8 @@ def test_no_channel_at_all_names_the_open_ones_too(wire):
         ({"bitrate": 250_000}, "runs at 500000 bit/s, not at bitrate=250000"),
         ({"fd": True}, "fd=True is not supported"),
         ({"node": "engine"}, "has a node 'engine' already"),
+        ({"rx_depth": 0}, "rx_depth=0 can hold no frame"),
+        ({"tx_depth": 0}, "a transmit queue of 0 frames can send nothing"),
     ],
 )
 def test_a_bus_that_cannot_be_as_asked_is_refused(wire, open_bus, options, why):
@@ -391,22 +438,48 @@ def test_open_wires_are_detected_by_python_can(wire):
 # -- what waits in wall time is refused ---------------------------------------------------------------------
 
 
+def notifier_threads():
+    return [thread.name for thread in threading.enumerate() if "Notifier" in thread.name]
+
+
 @pytest.mark.parametrize("clock", [VirtualClock(), WallClock()], ids=["virtual", "wall"])
 def test_a_notifier_is_refused_where_it_is_made(open_bus):
-    bus, threads = open_bus(), threading.active_count()
+    bus = open_bus()
     for _ in range(2):  # the second one must be told the same
         with pytest.raises(can.CanOperationError, match=r"can.Notifier on .*: refused.*bus.listen\(fn\)"):
             can.Notifier(bus, [print])
-    assert threading.active_count() == threads
+    assert notifier_threads() == []
     assert can.Notifier.find_instances(bus) == ()
 
 
 def test_a_notifier_for_several_buses_is_refused_too_and_leaves_no_thread(open_bus):
-    threads = threading.active_count()
     with can.Bus(interface="virtual", channel="x", ignore_config=True) as other:
         with pytest.raises(can.CanOperationError, match="refused"):
             can.Notifier([other, open_bus()], [print], timeout=0.01)
-        assert threading.active_count() == threads
+        assert notifier_threads() == []
+
+
+def test_a_notifier_on_an_asyncio_loop_is_refused_too(open_bus):
+    async def notified():
+        can.Notifier(open_bus(), [can.AsyncBufferedReader()], loop=asyncio.get_running_loop())
+
+    with pytest.raises(can.CanOperationError, match="refused"):
+        asyncio.run(notified())
+
+
+def test_a_thread_safe_bus_works_in_the_tests_thread_and_its_notifier_is_refused(pair):
+    with can.ThreadSafeBus(interface="hil", channel="bus_a", ignore_config=True) as bus:
+        bus.send(message())
+        assert pair[0].recv(1.0).data == b"\x11\x22"
+        with pytest.raises(can.CanOperationError, match="refused"):
+            can.Notifier(bus, [print])
+    assert notifier_threads() == []
+
+
+def test_a_replay_that_paces_itself_in_wall_time_is_refused_in_a_virtual_test(clock):
+    recorded = can.MessageSync([message(timestamp=at) for at in (0.0, 0.2)])
+    with sleep_forbidden(clock), pytest.raises(ClockError, match=r"time.sleep\(0\.\d+\) in a test on a virtual clock"):
+        list(recorded)
 
 
 def test_anybody_else_who_asks_for_a_file_descriptor_is_told_as_python_can_prescribes(open_bus):

@@ -203,6 +203,16 @@ def test_without_auto_recovery_a_node_stays_off_until_it_is_told(clock, wire):
     assert engine.state is NodeState.ERROR_ACTIVE
 
 
+def test_a_node_whose_stub_opens_while_it_is_off_recovers_on_its_own_piece_of_wire(clock, wire):
+    engine = wire.attach("engine")
+    wire.attach("fts")
+    bus_off(clock, wire, engine)
+    opened_ns = clock.now + 100 * us
+    clock.at(opened_ns, lambda: wire.apply(Fault("bus_a.engine", "open")))
+    clock.wait(None, lambda: engine.state is NodeState.ERROR_ACTIVE)
+    assert clock.now == opened_ns + 128 * 11 * BIT_NS
+
+
 def test_a_lone_node_repeats_for_ever_becomes_passive_and_never_bus_off(clock, wire):
     engine = wire.attach("engine")
     engine.send(FRAME)

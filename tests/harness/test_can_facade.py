@@ -14,7 +14,7 @@ from hil.can.facade import Bus
 from hil.can.frame import Frame
 from hil.can.wire import CanWire
 from hil.clock import VirtualClock
-from hil.errors import BusError
+from hil.errors import BusError, ClockError
 from hil.faults import Fault
 from hil.noise import Streams
 from hil.units import ms, s
@@ -108,6 +108,12 @@ def test_a_periodic_message_with_a_wrong_value_is_refused_at_once_and_on_update(
 def test_a_message_without_cycle_time_needs_a_period(bus):
     with pytest.raises(BusError, match=r"ValveCommand has no cycle time .*give period_ns="):
         bus.send_periodic("ValveCommand", {"Valve": 1, "Position": 0.0})
+
+
+@pytest.mark.parametrize("period_ns", [0, -1])
+def test_a_period_that_cannot_be_is_refused(bus, period_ns):
+    with pytest.raises(ClockError, match=f"the period is {period_ns} ns; it must be at least 1 ns"):
+        bus.send_periodic("EngineStatus", STATUS, period_ns=period_ns)
 
 
 def test_a_periodic_message_counts_what_the_bus_refused_and_goes_on(clock, wire, bus, engine):

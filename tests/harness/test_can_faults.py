@@ -179,6 +179,24 @@ def test_a_babbling_idiot_in_bus_off_babbles_on_when_it_comes_back(world):
     assert len(world.heard) > 10
 
 
+def test_a_babbling_idiot_without_power_begins_when_it_has_some(world):
+    world.fts.power(False)
+    world.fault("bus_a.fts", "babble", id=0x10)
+    world.clock.sleep(1 * ms)
+    assert world.heard == []
+    world.fts.power(True)
+    world.clock.sleep(1 * ms)
+    assert set(world.heard_identifiers()) == {0x10}
+
+
+def test_a_frame_held_back_when_its_node_loses_power_is_gone(world):
+    world.fault("bus_a.engine", "delay", delay_ns=3 * ms)
+    world.engine.send(Frame(1))
+    world.engine.power(False)
+    world.clock.sleep(10 * ms)
+    assert (world.heard, world.engine.discarded) == ([], 1)
+
+
 def test_a_silent_node_sends_nothing_hears_and_acknowledges(world):
     heard_by_fts = []
     world.fts.on_frame(heard_by_fts.append)
@@ -258,7 +276,7 @@ def test_a_frame_whose_only_listener_leaves_is_not_acknowledged(world):
     assert world.engine.tec == 8
 
 
-def noisy_log(seed):
+def noisy_world(seed):
     world = World(seed)
     world.fault("bus_a", "corrupt", probability=0.2)
     world.fault("bus_a", "drop", probability=0.2)
@@ -266,6 +284,11 @@ def noisy_log(seed):
     world.fault("bus_a.engine", "garble", probability=0.5)
     world.clock.every(1 * ms, lambda: world.engine.send(Frame(1, bytes(8))))
     world.clock.every(1 * ms, lambda: world.fts.send(Frame(2, bytes(8))))
+    return world
+
+
+def noisy_log(seed):
+    world = noisy_world(seed)
     world.clock.sleep(1 * s)
     return "\n".join(world.lines), world.heard
 
@@ -273,6 +296,15 @@ def noisy_log(seed):
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
     assert noisy_log(7) == noisy_log(7)
     assert noisy_log(7)[0] != noisy_log(8)[0]
+
+
+def test_two_worlds_side_by_side_know_nothing_of_each_other():
+    one, other = noisy_world(7), noisy_world(8)
+    for _ in range(100):
+        one.clock.sleep(10 * ms)
+        other.clock.sleep(10 * ms)
+    assert ("\n".join(one.lines), one.heard) == noisy_log(7)
+    assert ("\n".join(other.lines), other.heard) == noisy_log(8)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -84,6 +85,18 @@ def test_a_period_never_drifts(clock: VirtualClock) -> None:
     assert ticks == [3, 10, 17, 24, 31]
 
 
+def test_a_period_or_an_offset_that_cannot_be_is_refused(clock: VirtualClock) -> None:
+    with pytest.raises(ClockError, match="the period is 0 ns; it must be at least 1 ns"):
+        clock.every(0, lambda: None)
+    with pytest.raises(ClockError, match="the offset is -5 ns; what has passed cannot be scheduled"):
+        clock.every(10, lambda: None, offset_ns=-5)
+
+
+def test_time_only_moves_forward(clock: VirtualClock) -> None:
+    with pytest.raises(ClockError, match="-1 ns is negative; rig time only moves forward"):
+        clock.sleep(-1)
+
+
 def test_a_cancelled_event_does_not_run(clock: VirtualClock) -> None:
     ran: list[str] = []
     event = clock.every(5, lambda: (ran.append("tick"), event.cancel()))
@@ -119,6 +132,35 @@ def test_a_foreign_thread_is_refused_on_a_virtual_clock(clock: VirtualClock) -> 
     thread.join()
     assert "thread 'notifier', which this virtual clock does not manage" in str(problems[0])
     assert "clock.post" in str(problems[0])
+
+
+def test_a_foreign_thread_can_schedule_nothing_either(clock: VirtualClock) -> None:
+    problems: list[str] = []
+
+    def foreign() -> None:
+        for schedule in (lambda: clock.at(1, print), lambda: clock.every(1, print)):
+            try:
+                schedule()
+            except ClockError as problem:
+                problems.append(str(problem).partition(" came from thread")[0])
+
+    thread = threading.Thread(target=foreign)
+    thread.start()
+    thread.join()
+    assert problems == ["clock.at", "clock.every"]
+    assert clock.idle
+
+
+def test_a_refusal_in_a_foreign_thread_is_kept_for_the_clocks_own_thread(clock: VirtualClock) -> None:
+    def foreign() -> None:
+        with suppress(ClockError):
+            clock.sleep(1)
+
+    thread = threading.Thread(target=foreign, name="poller")
+    thread.start()
+    thread.join()
+    assert "'poller'" in str(clock.take_trespass())
+    assert clock.take_trespass() is None
 
 
 def test_post_is_taken_from_any_thread(clock: VirtualClock) -> None:
@@ -158,6 +200,17 @@ def test_time_sleep_in_a_virtual_test_is_an_error_that_names_the_remedy(clock: V
     with sleep_forbidden(clock), pytest.raises(ClockError, match=r"clock\.sleep\(500 \* ms\)"):
         time.sleep(0.5)  # noqa: TID251
     assert time.sleep is original  # noqa: TID251
+
+
+def test_time_sleep_outside_of_a_virtual_test_is_left_alone(clock: VirtualClock) -> None:
+    slept: list[str] = []
+    with sleep_forbidden(WallClock()):
+        time.sleep(0.001)  # noqa: TID251
+    with sleep_forbidden(clock):
+        other = threading.Thread(target=lambda: (time.sleep(0.001), slept.append("another thread")))  # noqa: TID251
+        other.start()
+        other.join()
+    assert slept == ["another thread"]
 
 
 class Simulator:
@@ -200,6 +253,19 @@ def test_a_paced_clock_wakes_for_what_is_posted() -> None:
     clock, seen = WallClock(), []
     threading.Timer(0.01, lambda: clock.post(lambda: seen.append("input"))).start()
     assert clock.wait(None, lambda: bool(seen), "input")
+
+
+def test_a_wait_with_a_deadline_on_a_paced_clock_ends_with_what_is_posted_before_it() -> None:
+    clock, seen = WallClock(), []
+    threading.Timer(0.01, lambda: clock.post(lambda: seen.append("input"))).start()
+    assert clock.wait(clock.now + 10 * s, lambda: bool(seen), "input")
+    assert clock.now < 5 * s
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, float("nan")])
+def test_a_pace_that_is_none_is_refused(factor: float) -> None:
+    with pytest.raises(ClockError, match=r"the pace factor is .*; it must be above 0"):
+        WallClock(factor=factor)
 
 
 def test_a_late_tick_is_recorded_with_its_lateness() -> None:

@@ -70,7 +70,7 @@ def test_load_on_every_core_changes_no_byte(tmp_path: Path, reference: dict[str,
 def test_a_process_that_stands_still_for_seconds_changes_no_byte(tmp_path: Path, reference: dict[str, bytes]) -> None:
     run = start(tmp_path / "run")
     parts = tmp_path / "run" / "parts"
-    while run.poll() is None and not (parts / "0001.jsonl").exists():
+    while run.poll() is None and not (parts / "0001").exists():
         os.sched_yield()
     run.send_signal(signal.SIGSTOP)
     subprocess.run(["sleep", str(STOPPED_S)], check=True)

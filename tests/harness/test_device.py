@@ -13,7 +13,7 @@ from hil.can.frame import Frame
 from hil.can.wire import CanWire
 from hil.clock import VirtualClock
 from hil.device import Device, Level, Links, Numbers, States
-from hil.errors import BusError, WiringError
+from hil.errors import BusError, HilError, WiringError
 from hil.faults import Fault
 from hil.noise import Streams
 from hil.signal import Timeline
@@ -131,3 +131,28 @@ def test_a_frame_with_a_wrong_crc_is_counted_and_not_taken(world):
     world.clock.sleep(2 * ms)
     assert engine.pc_mpa.last is None
     assert engine.rejected == {"ENG1_STATUS": 1}
+
+
+def test_telemetry_the_database_does_not_know_is_refused_with_the_nearest(world):
+    class Misspelt(Device):
+        pc_mpa = Numbers("STATUS", "PCC")
+
+    with pytest.raises(BusError, match=r"launcher\.dbc: message ENG1_STATUS has no signal 'PCC'; did you mean PC"):
+        Misspelt("engine", world.links("bus_a"))
+    with pytest.raises(BusError, match="has no message 'ENG2_STATUS'; did you mean ENG1_STATUS"):
+        Engine("engine", world.links("bus_a", node="ENG2"))
+
+
+def test_a_state_that_has_no_names_is_refused_where_it_is_declared(world):
+    class Numbered(Device):
+        pc = States("STATUS", "PC")
+
+    with pytest.raises(
+        WiringError, match=r"engine\.pc is declared as States, but .*ENG1_STATUS\.PC has no value table"
+    ):
+        Numbered("engine", world.links("bus_a"))
+
+
+def test_a_state_the_database_does_not_name_is_refused_with_the_nearest(world):
+    with pytest.raises(HilError, match="asked for = STANDBYE, which it never is; did you mean STANDBY"):
+        Engine("engine", world.links("bus_a")).state.seen("STANDBYE", within=1 * ms)

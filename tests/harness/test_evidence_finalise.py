@@ -13,10 +13,10 @@ from synthetic_run import CAN, IDENTITY, PASSING, SKETCHES, Sketch, header, reco
 
 from hil.errors import EvidenceError
 from hil.evidence.finalise import announce, finalise
-from hil.evidence.folder import Part
+from hil.evidence.folder import segment_file
 from hil.evidence.identity import collect_identity, read_identity, write_identity
 from hil.evidence.index import read_run
-from hil.evidence.recorder import SegmentRecorder
+from hil.evidence.recorder import SegmentFile, SegmentRecorder
 from hil.evidence.verify import verify
 from hil.limits import Outcome, Verdict
 
@@ -46,8 +46,8 @@ def test_a_planned_test_without_a_record_makes_the_run_incomplete(tmp_path: Path
 
 def test_a_record_that_breaks_off_is_kept_and_makes_the_run_incomplete(tmp_path: Path) -> None:
     write_identity(tmp_path, IDENTITY)
-    path = Part(0).segment(tmp_path)
-    with SegmentRecorder(path, nodeid="t::a", index=0) as recorder:
+    path = segment_file(tmp_path, "main")
+    with SegmentRecorder(SegmentFile(path), nodeid="t::a", index=0) as recorder:
         recorder.write("start", seed=1, rig="sim", evidence_class="sim")
     with path.open("ab") as file:
         file.write(b'{"doc":"ev')
@@ -103,7 +103,7 @@ import sys; sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from synthetic_run import SKETCHES, record
 for index in map(int, sys.argv[3:]):
-    record(Path(sys.argv[2]), index, SKETCHES[index], sync=True)
+    record(Path(sys.argv[2]), index, SKETCHES[index], sync=True, worker="gw" + sys.argv[3])
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import resource
+from contextlib import closing
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from hil.errors import EvidenceError
 from hil.evidence.chain import GENESIS, line_hash
 from hil.evidence.documents import RunHeader, decode, encode, measurement_fields, plain
-from hil.evidence.recorder import SegmentRecorder
+from hil.evidence.recorder import SegmentFile, SegmentRecorder
 from hil.limits import Limit, take
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class Level(IntEnum):
 
 @pytest.fixture
 def recorder(tmp_path: Path) -> Iterator[SegmentRecorder]:
-    with SegmentRecorder(tmp_path / "parts" / "0000.jsonl", nodeid="t::a", index=0) as found:
-        yield found
+    with closing(SegmentFile(tmp_path / "parts" / "main.jsonl")) as file:
+        yield SegmentRecorder(file, nodeid="t::a", index=0)
 
 
 @pytest.fixture
@@ -55,14 +56,14 @@ def test_each_line_holds_the_hash_of_the_line_before(recorder: SegmentRecorder, 
     recorder.write("start", seed=1, rig="sim", evidence_class="sim")
     recorder.write("event", t_ns=5, what="stimulus")
     recorder.write("stop", verdict="PASS")
-    lines = (tmp_path / "parts/0000.jsonl").read_bytes().splitlines(keepends=True)
+    lines = (tmp_path / "parts/main.jsonl").read_bytes().splitlines(keepends=True)
     assert [decode(line)["prev"] for line in lines] == [GENESIS, line_hash(lines[0]), line_hash(lines[1])]
     assert recorder.head == line_hash(lines[2])
 
 
 def test_a_start_names_its_test_and_attempt(recorder: SegmentRecorder, tmp_path: Path) -> None:
     recorder.write("start", seed=1, rig="sim", evidence_class="sim")
-    document = json.loads((tmp_path / "parts/0000.jsonl").read_text())
+    document = json.loads((tmp_path / "parts/main.jsonl").read_text())
     assert (document["nodeid"], document["index"], document["attempt"]) == ("t::a", 0, 1)
 
 
@@ -115,18 +116,19 @@ def test_what_is_no_document_does_not_decode(line: bytes) -> None:
 
 
 def test_a_full_disk_is_said_and_what_stood_stands(tmp_path: Path, full_at: object) -> None:
-    path = tmp_path / "0000.jsonl"
-    recorder = SegmentRecorder(path, nodeid="t::a", index=0)
+    path = tmp_path / "main.jsonl"
+    recorder = SegmentRecorder(SegmentFile(path), nodeid="t::a", index=0)
     recorder.write("start", seed=1, rig="sim", evidence_class="sim")
     before = path.read_bytes()
     full_at(len(before) + 20)
-    with pytest.raises(EvidenceError, match=r"0000\.jsonl: File too large .* after 1 documents, which stand; free"):
+    with pytest.raises(EvidenceError, match=r"main\.jsonl: File too large .* after 1 documents, which stand; free"):
         recorder.write("event", t_ns=1, what="stimulus")
     assert path.read_bytes() == before
 
 
 def test_a_broken_recorder_stays_broken(tmp_path: Path, full_at: object) -> None:
-    recorder = SegmentRecorder(tmp_path / "0000.jsonl", nodeid="t::a", index=0)
+    file = SegmentFile(tmp_path / "main.jsonl")
+    recorder = SegmentRecorder(file, nodeid="t::a", index=0)
     full_at(0)
     with pytest.raises(EvidenceError, match="recording failed"):
         recorder.write("stop", verdict="PASS")
@@ -135,21 +137,57 @@ def test_a_broken_recorder_stays_broken(tmp_path: Path, full_at: object) -> None
         recorder.write("stop", verdict="PASS")
 
 
-def test_evidence_is_never_overwritten(recorder: SegmentRecorder, tmp_path: Path) -> None:
-    with pytest.raises(EvidenceError, match="is there already"):
-        SegmentRecorder(tmp_path / "parts" / "0000.jsonl", nodeid="t::a", index=0)
+def test_the_next_test_is_recorded_as_soon_as_the_disk_takes_it(recorder: SegmentRecorder, full_at: object) -> None:
+    file = recorder.file
+    full_at(10)
+    for number in (1, 2):
+        broken = SegmentRecorder(file, nodeid="t::b", index=number)
+        with pytest.raises(EvidenceError, match="recording failed"):
+            broken.write("start", seed=1, rig="sim", evidence_class="sim")
+    full_at(1 << 20)
+    SegmentRecorder(file, nodeid="t::c", index=3).write("start", seed=1, rig="sim", evidence_class="sim")
+    assert [decode(line)["nodeid"] for line in file.path.read_bytes().splitlines()] == ["t::c"]
+
+
+def test_each_segment_of_a_file_is_a_chain_of_its_own(recorder: SegmentRecorder) -> None:
+    recorder.write("stop", verdict="PASS")
+    SegmentRecorder(recorder.file, nodeid="t::b", index=1).write("start", seed=1, rig="sim", evidence_class="sim")
+    lines = recorder.file.path.read_bytes().splitlines()
+    assert [decode(line)["prev"] for line in lines] == [GENESIS, GENESIS]
+
+
+def test_evidence_is_never_overwritten(recorder: SegmentRecorder) -> None:
+    recorder.write("stop", verdict="PASS")
+    path = recorder.file.path
+    before = path.read_bytes()
+    with closing(SegmentFile(path)) as again:
+        SegmentRecorder(again, nodeid="t::a", index=0).write("stop", verdict="FAIL")
+    assert path.read_bytes().startswith(before)
+    assert len(path.read_bytes()) > len(before)
+
+
+def test_nothing_is_recorded_behind_half_a_line_of_another_process(tmp_path: Path) -> None:
+    (tmp_path / "main.jsonl").write_bytes(b'{"doc":"st')
+    with pytest.raises(EvidenceError, match="ends within a line that another process left"):
+        SegmentRecorder(SegmentFile(tmp_path / "main.jsonl"), nodeid="t::a", index=0)
 
 
 def test_nothing_is_recorded_after_the_end(recorder: SegmentRecorder) -> None:
     recorder.sync()
     recorder.close()
-    with pytest.raises(EvidenceError, match="is closed"):
+    with pytest.raises(EvidenceError, match="the record of t::a is closed"):
+        recorder.write("stop", verdict="PASS")
+
+
+def test_nothing_is_recorded_once_the_next_test_has_begun(recorder: SegmentRecorder) -> None:
+    SegmentRecorder(recorder.file, nodeid="t::b", index=1)
+    with pytest.raises(EvidenceError, match="the record of t::a is closed"):
         recorder.write("stop", verdict="PASS")
 
 
 def test_addresses_stay_out_of_messages(recorder: SegmentRecorder, tmp_path: Path) -> None:
     recorder.write("stop", verdict="FAIL", message="<Pin object at 0x7f00deadbeef> frame at 0x1A0", reason="")
-    assert "<Pin object at 0x...> frame at 0x1A0" in (tmp_path / "parts/0000.jsonl").read_text()
+    assert "<Pin object at 0x...> frame at 0x1A0" in (tmp_path / "parts/main.jsonl").read_text()
 
 
 def test_a_measurement_that_is_not_finite_is_recorded_as_null(recorder: SegmentRecorder) -> None:

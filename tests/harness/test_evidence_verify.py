@@ -15,9 +15,12 @@ from synthetic_run import IDENTITY, PASSING, SKETCHES, header, record, write_run
 
 from hil.cli import main
 from hil.errors import EvidenceError
-from hil.evidence.finalise import announce
+from hil.evidence.chain import GENESIS, line_hash
+from hil.evidence.documents import decode, encode
+from hil.evidence.finalise import announce, finalise
 from hil.evidence.identity import write_identity
 from hil.evidence.index import read_run
+from hil.evidence.segments import split_segments
 from hil.evidence.verify import verify
 
 if TYPE_CHECKING:
@@ -102,6 +105,26 @@ def test_two_swapped_segments_are_found(run_dir: Path) -> None:
     assert any("the order was changed" in text for text in edit_lines(run_dir, swap))
 
 
+def test_a_segment_that_was_hashed_again_with_its_link_is_found_where_the_run_goes_on(run_dir: Path) -> None:
+    after: list[int] = []
+
+    def forge(lines: list[bytes]) -> list[bytes]:
+        place = next(n for n, line in enumerate(lines) if b'"doc":"link"' in line)
+        link = decode(lines[place])
+        end = place + 1 + int(str(link["documents"]))
+        head = GENESIS
+        for number in range(place + 1, end):
+            document = decode(lines[number].replace(b'"seed":', b'"sead":')) | {"prev": head}
+            lines[number] = encode(document)
+            head = line_hash(lines[number])
+        lines[place] = encode(link | {"head": head})
+        after.append(end + 1)
+        return lines
+
+    found = [text for text in edit_lines(run_dir, forge) if text.startswith("events.jsonl:")]
+    assert [text.partition(" is ")[0] for text in found][:1] == [f"events.jsonl:{after[0]}: prev"]
+
+
 def test_a_cut_tail_is_found_even_where_a_whole_segment_ends(run_dir: Path) -> None:
     def cut(lines: list[bytes]) -> list[bytes]:
         return lines[: max(n for n, line in enumerate(lines) if b'"doc":"link"' in line)]
@@ -142,17 +165,78 @@ def test_an_unfinished_run_is_incomplete_and_its_parts_are_followed(tmp_path: Pa
     announce(tmp_path, [PASSING.nodeid], header())
     record(tmp_path, 0, PASSING)
     assert [finding.incomplete for finding in verify(tmp_path)] == [True]
-    path = tmp_path / "parts/0000.jsonl"
+    path = tmp_path / "parts/main.jsonl"
     path.write_bytes(path.read_bytes().replace(b"-115.75", b"-115.85"))
     assert [finding.incomplete for finding in verify(tmp_path)] == [True, False]
 
 
-def test_segments_swapped_in_parts_are_found(tmp_path: Path) -> None:
-    for index in (0, 1):
-        record(tmp_path, index, SKETCHES[index])
-    for old, new in (("0000", "tmp"), ("0001", "0000"), ("tmp", "0001")):
-        (tmp_path / f"parts/{old}.jsonl").rename(tmp_path / f"parts/{new}.jsonl")
+def test_a_segment_under_the_name_of_another_test_is_found(tmp_path: Path) -> None:
+    announce(tmp_path, [sketch.nodeid for sketch in SKETCHES], header())
+    for index, sketch in enumerate((SKETCHES[1], SKETCHES[0])):
+        record(tmp_path, index, sketch)
     assert sum("it was swapped" in finding.what for finding in verify(tmp_path)) == 2
+
+
+def test_a_segment_that_stands_twice_is_found_before_and_after_the_run_is_finished(tmp_path: Path) -> None:
+    write_identity(tmp_path, IDENTITY)
+    record(tmp_path, 0, PASSING, worker="gw0")
+    record(tmp_path, 0, PASSING, worker="gw1")
+    found = [finding for finding in verify(tmp_path) if not finding.incomplete]
+    assert [finding.where for finding in found] == ["parts/gw1.jsonl:1"]
+    assert "which parts/gw0.jsonl:1 is too: it was doubled" in found[0].what
+    done = finalise(tmp_path, [PASSING.nodeid], header())
+    assert ["a second time" in finding.what for finding in done.findings] == [True]
+    assert [str(finding) for finding in verify(tmp_path)] == [str(finding) for finding in done.findings]
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a worker that recorded every test and did not finish."""
+    path = tmp_path_factory.mktemp("unfinished")
+    announce(path, [sketch.nodeid for sketch in SKETCHES], header())
+    for index, sketch in enumerate(SKETCHES):
+        record(path, index, sketch)
+    return path / "parts/main.jsonl"
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_changed_byte_that_another_line_follows_is_found_in_parts(unfinished: Path, data: st.DataObject) -> None:
+    content = unfinished.read_bytes()
+    lines = [(n, line) for n, line in enumerate(content.splitlines(keepends=True)) if b'"doc":"stop"' not in line]
+    number, line = data.draw(st.sampled_from(lines))
+    before = sum(len(each) for each in content.splitlines(keepends=True)[:number])
+    place = before + data.draw(st.integers(0, len(line) - 1))
+    byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != content[place]))
+    unfinished.write_bytes(content[:place] + bytes([byte]) + content[place + 1 :])
+    try:
+        found = [finding for finding in verify(unfinished.parents[1]) if not finding.incomplete]
+    finally:
+        unfinished.write_bytes(content)
+    assert found
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_line_spoils_no_segment_but_its_own(unfinished: Path, data: st.DataObject) -> None:
+    lines = unfinished.read_bytes().splitlines(keepends=True)
+    place = data.draw(st.integers(0, len(lines) - 1))
+    content = b"".join(
+        [*lines[:place], data.draw(st.sampled_from([b"", b"{\n", b"\xff\n", b"[]\n"])), *lines[place + 1 :]]
+    )
+    whole, damaged = ([*split_segments("main.jsonl", each)] for each in (b"".join(lines), content))
+    assert b"".join(each.content + each.torn for each in damaged) == content
+    lost = {each.part for each in whole} - {each.part for each in damaged if each.verdict is not None}
+    changed = [each for each in whole if each.content not in {other.content for other in damaged}]
+    assert len(changed) == 1
+    assert lost <= {changed[0].part}
+
+
+def test_a_worker_killed_in_the_first_line_of_a_test_leaves_the_others_whole(unfinished: Path) -> None:
+    content = unfinished.read_bytes()
+    found = [*split_segments("main.jsonl", content + b'{"attempt":1,"doc":"sta')]
+    assert found[:-1] == [*split_segments("main.jsonl", content)]
+    assert (found[-1].part, found[-1].documents, found[-1].head, found[-1].torn[:4]) == (None, 0, None, b'{"at')
 
 
 def test_the_command_tells_by_its_exit_code(run_dir: Path, tmp_path: Path) -> None:

@@ -65,6 +65,23 @@ def test_an_analog_output_overrides_a_sensor_and_lets_go_again(bench: Bench) -> 
     assert bench.card.volts("ai_sense").expect(below=3.0, within=1 * ms).value == pytest.approx(1.0, abs=2e-3)
 
 
+def test_a_discrete_output_closes_to_28_v_and_opens_again(bench: Bench) -> None:
+    key = bench.wiring.pin("box.key")
+    key.load(10e3)
+    bench.wiring.net("key", ["box.key", "stand.do_key"])
+    bench.card.switch("do_key", True)
+    assert key.volts == pytest.approx(28.0, abs=0.01)
+    bench.card.switch("do_key", False)
+    assert key.volts == 0.0
+
+
+def test_only_an_output_can_be_driven(bench: Bench) -> None:
+    with pytest.raises(InstrumentError, match=r"stand\.ai_sense is a channel of kind ai_, not ao_"):
+        bench.card.drive("ai_sense", 1.0)
+    with pytest.raises(InstrumentError, match=r"stand\.ao_sense is a channel of kind ao_, not do_"):
+        bench.card.switch("ao_sense", True)
+
+
 def test_driving_moves_the_mark(bench: Bench) -> None:
     bench.clock.sleep(3 * ms)
     bench.card.drive("ao_sense", 4.0)

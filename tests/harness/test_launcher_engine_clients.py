@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from engine_world import LAUNCHER
 
@@ -81,6 +83,20 @@ def test_power_and_drives_are_undone_when_the_rig_is_closed(blueprint, icd):
     rig.close()
     assert rig.wiring.pin("engine.power").volts < 1.0
     assert rig.wiring.pin("stand.ao_pc_a").amps == 0.0
+
+
+def test_a_ramp_goes_up_and_down_in_even_steps_over_its_time(rig, stand):
+    stand.power_on("engine", 0.0)
+    began_ns, seen = rig.clock.now, []
+    rig.wiring.pin("engine.power").on_change(lambda: seen.append(rig.wiring.pin("engine.power").volts))
+    stand.ramp("engine", 10.0, 300 * ms)
+    assert rig.clock.now - began_ns == pytest.approx(300 * ms, abs=10 * ms)
+    rising = [volts for volts in seen if volts > 0.01]
+    assert rising == sorted(rising)
+    assert max(later - volts for volts, later in pairwise(rising)) < 0.6
+    stand.ramp("engine", 0.0, 300 * ms)
+    rig.clock.sleep(10 * ms)
+    assert rig.wiring.pin("engine.power").volts < 0.01
 
 
 def test_drive_wins_over_the_sensor_on_all_three_pins_or_on_one(rig, stand, icd):

@@ -40,6 +40,16 @@ def test_start_before_standby_is_ignored():
     assert world.status["STATE"] == "STANDBY"
 
 
+@pytest.mark.parametrize(("ports", "state"), [(("can_b",), "IGNITION"), ((), "STANDBY")])
+def test_commands_are_taken_from_the_buses_that_are_listened_to(ports, state):
+    world = EngineWorld(command_ports=ports)
+    world.power()
+    world.clock.sleep(200 * ms)
+    world.command("START")
+    world.clock.sleep(50 * ms)
+    assert world.status["STATE"] == state
+
+
 def test_engine_runs_at_its_as_built_chamber_pressure():
     world = EngineWorld().started()
     assert is_open(world)

@@ -144,6 +144,14 @@ def test_too_little_deviation_is_no_tone():
     assert world.on == set()
 
 
+def test_an_overdriven_front_end_hears_nothing():
+    world = FtsWorld(overload_dbm=0.0)
+    world.burst(*ARM, level_dbm=1.0)
+    assert world.on == set()
+    world.burst(*ARM, level_dbm=-1.0)
+    assert world.on == ARMED
+
+
 # -- supply ---------------------------------------------------------------------------------------------------
 
 
@@ -202,6 +210,18 @@ def test_open_outputs_leak_and_closed_ones_have_their_resistance():
     world.burst(*ARM)
     drop_v = world.supply.volts - world.wiring.pin("load.arm").volts
     assert drop_v == pytest.approx(0.31 * world.wiring.pin("load.arm").amps, rel=0.01)
+
+
+def test_switches_that_nothing_holds_open_close_while_the_supply_comes_up():
+    world = FtsWorld(cold=True, outputs_float_below_v=8.0)
+    for volts, closed in ((1.0, False), (5.0, True), (9.0, False), (28.0, False), (5.0, False)):
+        world.power(volts)
+        world.clock.sleep(1 * ms)
+        assert (world.wiring.pin("load.terminate").volts > 0.5 * volts) is closed
+    world.clock.sleep(200 * ms)
+    world.power(4.0)
+    world.clock.sleep(1 * ms)
+    assert world.wiring.pin("load.terminate").volts > 3.0
 
 
 # -- signal strength and telemetry ----------------------------------------------------------------------------

@@ -167,7 +167,7 @@ def test_a_run_that_dies_has_no_manifest_and_keeps_what_it_recorded(tmp_path: Pa
     ran = suite(tmp_path, good, "def test_b(rig): os._exit(9)").run()
     assert ran.code == 9
     assert not (ran.folder / "manifest.json").exists()
-    assert '"verdict":"PASS"' in (ran.folder / "parts" / "0000.jsonl").read_text()
+    assert '"verdict":"PASS"' in (ran.folder / "parts" / "main.jsonl").read_text()
 
 
 def test_a_run_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
@@ -219,5 +219,14 @@ def test_a_disk_that_is_full_while_recording_is_an_error_and_loses_nothing_recor
     assert ran.code == 13
     assert "recording failed" in ran.text
     assert "free space or check the disk" in ran.text
-    assert '"verdict":"PASS"' in (ran.folder / "parts" / "0000.jsonl").read_text()
-    assert (ran.folder / "parts" / "0001.jsonl").read_text().endswith("\n")
+    assert '"verdict":"PASS"' in (ran.folder / "parts" / "main.jsonl").read_text()
+    assert (ran.folder / "parts" / "main.jsonl").read_text().endswith("\n")
+
+
+def test_a_limit_in_the_call_judges_with_the_profiles_and_the_stricter_wins(tmp_path: Path) -> None:
+    stricter = "def test_a(rig, measure): measure('box.volts', 35.0, 'V', limit=(None, 30.0))"
+    wider = "def test_b(rig, measure): measure('box.volts', 37.0, 'V', limit=(0.0, 99.0))"
+    alone = "def test_c(rig, measure): measure('box.amps', 1.0, 'A', limit=(0.5, 1.5))"
+    ran = suite(tmp_path, stricter, wider, alone).run()
+    assert [ran.verdict(test) for test in ("test_a", "test_b", "test_c")] == ["FAIL", "FAIL", "PASS"]
+    assert '"origin":"call"' in (ran.folder / "events.jsonl").read_text()

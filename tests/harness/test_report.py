@@ -79,8 +79,8 @@ def test_the_verdict_comes_first(page: Page) -> None:
 
 def test_every_measurement_has_its_limits_source_margin_and_rule(page: Page) -> None:
     assert "fts.response_time 24.96 ± 0.1 ms – 25 +0.04 +0.16 % INCONCLUSIVE" in page.text
-    assert "Limit ≤ 25 ms: FTR procurement specification 3.2.4 [D]" in page.text
-    assert "Limit ≤ 30 ms: 14 CFR 417 A417.21(c)(3) [P]" in page.text
+    assert "Limit ≤ 25 ms: FTR procurement specification, 3.2.4 [D]" in page.text
+    assert "Limit ≤ 30 ms: 14 CFR 417, A417.21(c)(3) [P]" in page.text
     assert "guard band 0.1 ms" in page.text
     assert "ILAC-G8:09/2019" in page.text
 
@@ -109,6 +109,11 @@ def test_the_purpose_and_the_virtual_duration_of_each_test_are_in_it(page: Page)
     assert "TERMINATE without ARM leaves every output low." in page.text
     assert "Verifies FTS-R-32 · virtual duration 3.003 s" in page.text
     assert "expect fts.arm_output HIGH within 100 ms HIGH 0.015 s 0.010 s PASS" in page.text
+
+
+def test_every_instrument_stands_as_it_answered(page: Page) -> None:
+    assert "name manufacturer model serial firmware opened psu HIL PSU-TWIN SN0007 1.0 " in page.text
+    assert "instrument: " not in page.text
 
 
 def test_what_judged_stands_with_its_status_before_the_results(page: Page) -> None:

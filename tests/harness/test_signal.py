@@ -116,6 +116,36 @@ def test_a_condition_of_nothing_is_refused() -> None:
         Condition()
 
 
+@pytest.fixture
+def state(bench: Bench) -> Signal[str]:
+    return Signal("engine.state", "", bench.timeline, choices=["STANDBY", "IGNITION", "MAINSTAGE"])
+
+
+@pytest.mark.parametrize("ask", ["seen", "expect", "stays", "always"])
+def test_a_state_that_does_not_exist_is_refused_with_the_nearest(bench: Bench, state: Signal[str], ask: str) -> None:
+    asked = {
+        "seen": lambda: state.seen("MAINSTGE", within=1 * ms),
+        "expect": lambda: state.expect("MAINSTGE", within=1 * ms),
+        "stays": lambda: state.stays("MAINSTGE", for_=1 * ms),
+        "always": lambda: Monitor(state, Condition("MAINSTGE"), bench.timeline),
+    }
+    with pytest.raises(
+        HilError, match=r"engine\.state is asked for = MAINSTGE, which it never is; did you mean MAINSTAGE"
+    ):
+        asked[ask]()
+    assert (bench.checks, bench.clock.now) == ([], 0)
+
+
+def test_a_state_has_no_bounds(state: Signal[str]) -> None:
+    with pytest.raises(HilError, match=r"is asked for > 1, which it never is; known are IGNITION, MAINSTAGE, STANDBY"):
+        state.seen(above=1.0, within=1 * ms)
+
+
+def test_a_state_may_be_asked_for_by_a_predicate(bench: Bench, state: Signal[str]) -> None:
+    bench.clock.at(1, lambda: state.put("IGNITION"))
+    assert state.seen(lambda value: value.startswith("IGN"), within=1 * ms)
+
+
 def test_stays_holds_when_every_sample_does(bench: Bench) -> None:
     pc = bench.sampled(*((n * 10 * ms, 60.0) for n in range(20)))
     assert pc.stays(above=50.0, for_=100 * ms)

@@ -8,7 +8,7 @@ import pytest
 import pyvisa
 
 from hil.clock import VirtualClock
-from hil.errors import ConfigError, InstrumentError
+from hil.errors import ConfigError, HilError, InstrumentError
 from hil.faults import Fault
 from hil.noise import Streams
 from hil.visa.declare import describe
@@ -97,6 +97,24 @@ def test_nothing_but_the_identity_is_sent_to_a_wrong_instrument(bench: Bench) ->
     with pytest.raises(InstrumentError):
         bench.open(serial="MY7")
     assert bench.written == ["*IDN?"]
+
+
+def test_what_does_not_identify_itself_in_four_fields_is_refused(bench: Bench) -> None:
+    bench.twin.serial = "1,2,3"
+    with pytest.raises(InstrumentError, match=r"\*IDN\? was answered '.*1,2,3.*', which is not maker, model, serial"):
+        bench.open()
+
+
+@pytest.mark.parametrize("maker", ["Rohde&Schwarz", ""])
+def test_a_wrong_maker_is_refused(bench: Bench, maker: str) -> None:
+    bench.twin.manufacturer = maker
+    with pytest.raises(InstrumentError, match="asked for a Keysight Technologies N6700C"):
+        bench.open()
+
+
+def test_a_maker_is_known_by_its_first_word(bench: Bench) -> None:
+    bench.twin.manufacturer = "Agilent"
+    assert bench.open().identity.manufacturer == "Agilent"
 
 
 def test_an_instrument_that_does_not_answer_is_refused_after_its_time_out(bench: Bench) -> None:
@@ -241,6 +259,13 @@ def test_the_error_queue_can_be_read_on_request_only(bench: Bench) -> None:
     assert psu.errors() == ['-113,"Undefined header;FOO"']
 
 
+def test_what_cannot_be_sent_is_an_error_that_names_the_command(bench: Bench) -> None:
+    psu = bench.open()
+    psu.close()
+    with pytest.raises(InstrumentError, match=r"psu at TCPIP0::psu::5025::SOCKET: 'MEM:DATA #13': Invalid session"):
+        psu.write_block("MEM:DATA ", b"abc")
+
+
 def test_an_answer_that_cannot_be_read_is_an_error(bench: Bench) -> None:
     psu = bench.open()
     with pytest.raises(
@@ -257,3 +282,8 @@ def test_declarations_are_the_documentation() -> None:
 def test_an_unknown_fault_names_the_known_ones(bench: Bench) -> None:
     with pytest.raises(Exception, match=r"psu \(N6702C\) has no fault 'frozn'; did you mean frozen"):
         bench.twin.apply(Fault("psu", "frozn"))
+
+
+def test_a_fault_of_an_instrument_with_a_misspelt_parameter_is_refused(bench: Bench) -> None:
+    with pytest.raises(HilError, match="'wrong_identity' on psu has no parameter modell; did you mean model"):
+        bench.twin.apply(Fault("psu", "wrong_identity", parameters={"modell": "E36312A"}))

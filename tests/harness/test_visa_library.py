@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pyvisa
-from pyvisa.constants import BufferOperation, EventMechanism, EventType, StatusCode
+from pyvisa.constants import BufferOperation, EventMechanism, EventType, ResourceAttribute, StatusCode
 
 from hil.clock import VirtualClock
 from hil.errors import ClockError, DeadlockError, InstrumentError
@@ -136,6 +136,11 @@ def test_an_unknown_address_is_not_found(library: SimVisaLibrary) -> None:
         pyvisa.ResourceManager(library).open_resource("TCPIP::nobody::INSTR")
 
 
+def test_what_is_no_resource_name_is_refused(library: SimVisaLibrary) -> None:
+    with pytest.raises(pyvisa.VisaIOError, match="VI_ERROR_INV_RSRC_NAME"):
+        pyvisa.ResourceManager(library).open_resource("the supply")
+
+
 def test_an_address_is_given_once(library: SimVisaLibrary, twin: KeysightN6700Twin) -> None:
     with pytest.raises(InstrumentError, match="taken already"):
         library.attach("TCPIP::psu::5025::SOCKET", twin)
@@ -191,6 +196,29 @@ def test_a_service_request_that_does_not_come_times_out(clock: VirtualClock, psu
     with pytest.raises(pyvisa.VisaIOError, match="VI_ERROR_TMO"):
         psu.wait_on_event(EventType.service_request, 300)
     assert clock.now == 300 * ms
+
+
+def test_a_frozen_instrument_answers_no_serial_poll(
+    clock: VirtualClock, psu: MessageBasedResource, twin: KeysightN6700Twin
+) -> None:
+    twin.apply(Fault("psu", "frozen"))
+    with pytest.raises(pyvisa.VisaIOError, match="VI_ERROR_TMO"):
+        psu.read_stb()
+    assert clock.now == 2_000 * ms
+
+
+def test_only_the_service_request_queue_is_there(psu: MessageBasedResource) -> None:
+    with pytest.raises(pyvisa.VisaIOError, match="VI_ERROR_NSUP_OPER"):
+        psu.enable_event(EventType.trig, EventMechanism.queue)
+    with pytest.raises(pyvisa.VisaIOError, match="VI_ERROR_NENABLED"):
+        psu.wait_on_event(EventType.service_request, 300)
+
+
+def test_an_attribute_no_simulated_session_has_is_not_supported(psu: MessageBasedResource) -> None:
+    with pytest.raises(pyvisa.VisaIOError, match="VI_ERROR_NSUP_ATTR"):
+        psu.get_visa_attribute(ResourceAttribute.tcpip_keepalive)
+    with pytest.raises(pyvisa.VisaIOError, match="VI_ERROR_NSUP_ATTR"):
+        psu.set_visa_attribute(ResourceAttribute.tcpip_keepalive, True)
 
 
 def test_a_frozen_instrument_takes_writes_and_answers_nothing(

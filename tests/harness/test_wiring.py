@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,6 +98,13 @@ def test_series_resistance_drops_voltage_under_load(wiring: Wiring) -> None:
     assert wiring.pin("box.power").volts == pytest.approx(28.0 * 9.9 / 14.0)
 
 
+def test_the_wire_of_a_pin_has_a_resistance_of_its_own_from_the_start(wiring: Wiring) -> None:
+    wiring.pin("box.power").wire(4.0)
+    assert wiring.pin("box.power").volts == pytest.approx(28.0 * 9.9 / 14.0)
+    with pytest.raises(WiringError, match=r"box\.power: a wire of -1\.0 ohm is not physical"):
+        wiring.pin("box.power").wire(-1.0)
+
+
 def test_a_change_is_told_once_at_the_same_instant(wiring: Wiring, clock: VirtualClock) -> None:
     told: list[tuple[int, float]] = []
     pin = wiring.pin("box.power")
@@ -117,7 +126,7 @@ def test_a_fault_has_an_onset_and_an_end(wiring: Wiring, clock: VirtualClock) ->
         clock.wait(instant)
         volts.append(round(wiring.pin("box.power").volts))
     assert volts == [28, 0, 0, 28]
-    assert stimuli == [(10 * ms, "power: open")]
+    assert stimuli == [(10 * ms, "power: open"), (60 * ms, "power: open ends")]
 
 
 def test_a_fault_in_a_block_ends_with_the_block(wiring: Wiring, clock: VirtualClock) -> None:
@@ -125,6 +134,18 @@ def test_a_fault_in_a_block_ends_with_the_block(wiring: Wiring, clock: VirtualCl
     injector.register("power", wiring)
     with injector.inject(Fault("power", "open")) as injection:
         assert injection.present
+    assert wiring.pin("box.power").volts == pytest.approx(27.72)
+
+
+def test_a_block_that_ends_before_its_fault_begins_has_tested_nothing(wiring: Wiring, clock: VirtualClock) -> None:
+    injector = FaultInjector(clock, lambda *_: None)
+    injector.register("power", wiring)
+    with (
+        pytest.raises(HilError, match=r"'open' on power was to begin at 0\.010000000 s, and its block ended before"),
+        injector.inject(Fault("power", "open", onset_ns=10 * ms)),
+    ):
+        clock.sleep(9 * ms)
+    clock.sleep(9 * ms)
     assert wiring.pin("box.power").volts == pytest.approx(27.72)
 
 
@@ -143,6 +164,58 @@ def test_an_unknown_kind_of_fault_names_the_nearest(wiring: Wiring) -> None:
 def test_a_fault_without_its_number_says_which(wiring: Wiring) -> None:
     with pytest.raises(HilError, match="'series_resistance' on power needs a number ohms="):
         wiring.apply(Fault("power", "series_resistance"))
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "parameters", "why"),
+    [
+        ("power", "short_to_ground", {"ohm": 1.0}, "on power has no parameter ohm; did you mean ohms"),
+        ("box.power", "open", {"ohms": 1.0}, "on box.power has no parameter ohms"),
+        ("power", "short_to_ground", {"ohms": 0.0}, "ohms=0.0 is not physical; give a finite number of at least 1e-06"),
+        ("power", "series_resistance", {"ohms": -1.0}, "ohms=-1.0 is not physical; give a finite number of at least 0"),
+        ("power", "short_to_supply", {"volts": math.nan}, "volts=nan is not physical; give a finite number"),
+        ("power", "short_to_supply", {"ohms": 1.0}, "needs a number volts=; given: ohms=1.0"),
+    ],
+)
+def test_a_fault_with_a_wrong_parameter_is_refused_and_changes_nothing(
+    wiring: Wiring, target: str, kind: str, parameters: dict[str, float], why: str
+) -> None:
+    with pytest.raises(HilError, match=why):
+        wiring.apply(Fault(target, kind, parameters=parameters))
+    assert wiring.pin("box.power").volts == pytest.approx(27.72)
+
+
+def test_a_fault_in_the_past_is_refused(wiring: Wiring, clock: VirtualClock) -> None:
+    injector = FaultInjector(clock, lambda *_: None)
+    injector.register("power", wiring)
+    clock.sleep(10 * ms)
+    with pytest.raises(HilError, match=r"begins at 0\.005000000 s, which has passed \(now 0\.010000000 s\)"):
+        injector.inject(Fault("power", "open", onset_ns=5 * ms))
+    with pytest.raises(HilError, match=r"ends at 0\.010000000 s, which is not after its onset"):
+        injector.inject(Fault("power", "open", until_ns=10 * ms))
+
+
+@pytest.mark.parametrize("times", [{"onset_ns": 0.5}, {"until_ns": 1.5}])
+def test_a_fault_at_a_float_time_is_refused_with_the_way_to_write_it(times: dict[str, float]) -> None:
+    with pytest.raises(HilError, match=r"_ns=\d\.5 is a float; .* 500 \* ms"):
+        Fault("power", "open", **times)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("volts", "ohms", "limit_a", "why"),
+    [
+        (28.0, 0.0, None, "a source of 28.0 V behind 0.0 ohm is not physical"),
+        (math.inf, 1.0, None, "a source of inf V"),
+        (28.0, 1.0, -1.0, "a current limit of -1.0 A is not physical"),
+    ],
+)
+def test_a_source_that_cannot_be_is_refused(
+    wiring: Wiring, volts: float, ohms: float, limit_a: float | None, why: str
+) -> None:
+    with pytest.raises(WiringError, match=why):
+        wiring.pin("psu.out1").drive(volts, ohms, limit_a)
+    with pytest.raises(WiringError, match=r"a load of 0\.0 ohm is not physical"):
+        wiring.pin("box.power").load(0.0)
 
 
 def test_a_pin_has_one_net(wiring: Wiring) -> None:
@@ -181,6 +254,17 @@ def test_the_weaker_of_two_signals_is_the_interferer(clock: VirtualClock) -> Non
     wiring.rf_pin("g2.rf").drive(RfValue(421e6, -70.0))
     value = wiring.rf_pin("fts.rf").value
     assert (value.level_dbm, value.interferers[0].level_dbm) == (-70.0, -80.0)
+
+
+def test_noise_and_interferers_lose_as_much_on_the_way(cable: Wiring) -> None:
+    cable.rf_pin("siggen.rf").drive(RfValue(421e6, -80.0, noise_dbm=-90.0, interferers=(RfValue(425e6, -85.0),)))
+    found = cable.rf_pin("fts_a.rf").value
+    assert found == RfValue(421e6, -100.0, noise_dbm=-110.0, interferers=(RfValue(425e6, -105.0),))
+
+
+def test_an_attenuation_below_nothing_is_refused(cable: Wiring) -> None:
+    with pytest.raises(HilError, match=r"loss_db=-3\.0 is not physical; give a finite number of at least 0"):
+        cable.apply(Fault("uplink", "attenuation", parameters={"loss_db": -3.0}))
 
 
 def test_an_open_rf_path_is_silence(cable: Wiring) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import can
 import pytest
+import pyvisa
 
-from hil.errors import ConfigError, HilError
+from hil.can.frame import Frame
+from hil.errors import ClockError, ConfigError, HilError, InstrumentError
 from hil.io.card import IoCard
 from hil.rig.blueprint import Blueprint
 from hil.rig.loader import load_rig
@@ -15,7 +21,7 @@ from hil.units import ms
 from hil.visa.keysight_n6700 import KeysightN6700
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 CARD = 'driver = "hil.io.card:IoCard"\nmodel = "hil.io.sim_card:SimIoCard"\n'
 RIG = f"""[rig]
@@ -69,6 +75,27 @@ def test_undo_is_last_first_and_goes_on_after_an_error(rig: Rig) -> None:
     assert done == ["carrier", "relay", "supply"]
 
 
+def test_undo_goes_on_whatever_one_of_them_raises(rig: Rig) -> None:
+    done: list[str] = []
+    rig.undo("supply", lambda: done.append("supply"))
+    rig.undo("relay", lambda: {}["relay"])
+    with pytest.raises(HilError, match="undo of relay: KeyError: 'relay'"):
+        rig.close()
+    assert done == ["supply"]
+
+
+def test_a_foreign_thread_that_used_the_clock_is_told_when_the_world_closes(rig: Rig) -> None:
+    def use() -> None:
+        with suppress(ClockError):
+            rig.clock.sleep(1 * ms)
+
+    thread = threading.Thread(target=use, name="poller")
+    thread.start()
+    thread.join()
+    with pytest.raises(HilError, match=r"during the test, a wait .* came from thread 'poller'.*clock\.post\(fn\)"):
+        rig.close()
+
+
 def test_an_unknown_name_names_the_nearest(rig: Rig) -> None:
     with pytest.raises(HilError, match=r"rig\.toml has no instrument stnd; did you mean stand\?"):
         rig.card("stnd")
@@ -99,9 +126,65 @@ def test_a_fault_can_be_put_on_a_net_by_name(rig: Rig) -> None:
         rig.inject("outt", "open")
 
 
+@pytest.fixture
+def launcher() -> Iterator[Rig]:
+    """The simulated launcher rig, with a bus that is called otherwise than its channel."""
+    sim = Path(__file__).parents[2] / "rigs" / "sim.toml"
+    rig = Rig(Blueprint.of(load_rig(sim, ["bus.bus_a.channel=can0"])))
+    yield rig
+    rig.close()
+
+
+@pytest.mark.parametrize(("target", "parameters"), [("bus_a.engine", {}), ("bus_a", {"node": "engine"})])
+def test_a_node_is_faulted_by_the_name_of_its_bus_whatever_the_channel(
+    launcher: Rig, target: str, parameters: dict[str, str]
+) -> None:
+    node = launcher.bus("bus_a").raw.wire.node("engine")
+    node.power(True)
+    with launcher.inject(target, "silent", **parameters):
+        node.send(Frame(1))
+    assert node.discarded == 1
+
+
+def test_a_fault_on_an_unknown_node_names_the_nearest(launcher: Rig) -> None:
+    with pytest.raises(HilError, match=r"no part of the rig is called bus_a\.engin; did you mean bus_a\.engine"):
+        launcher.inject("bus_a.engin", "silent")
+
+
+def test_an_open_virtual_rig_refuses_what_would_wait_in_wall_time(launcher: Rig) -> None:
+    with pytest.raises(ClockError, match=r"use bus\.recv\(timeout\)"):
+        can.BufferedReader().get_message()
+    launcher.close()
+    assert can.BufferedReader().get_message(timeout=0.001) is None
+
+
 def test_a_simulated_instrument_answers_with_the_serial_number_of_the_rig_file(tmp_path: Path) -> None:
     plan = blueprint(tmp_path, RIG.replace("limits = ", 'serial = "MY00000001"\nlimits = '))
     assert Rig(plan).instrument("psu", KeysightN6700).identity.serial == "MY00000001"
+
+
+def test_a_rig_tells_how_its_instruments_answered(tmp_path: Path) -> None:
+    told = Rig(blueprint(tmp_path)).identities
+    assert list(told) == ["psu"]
+    assert list(told["psu"]) == ["manufacturer", "model", "serial", "firmware"]
+    assert told["psu"]["manufacturer"] == "Keysight Technologies"
+
+
+def test_foreign_drivers_reach_the_instruments_by_the_name_hil_while_the_rig_is_open(launcher: Rig) -> None:
+    assert "TCPIP0::psu::inst0::INSTR" in pyvisa.ResourceManager("@hil").list_resources()
+    launcher.close()
+    with pytest.raises(InstrumentError, match="no simulated rig is open"):
+        pyvisa.ResourceManager("@hil")
+
+
+def test_an_instrument_of_the_wrong_model_is_refused_and_leaves_nothing_open(tmp_path: Path) -> None:
+    plan = blueprint(tmp_path, RIG.replace("n6700_twin:KeysightN6700Twin", "n5182b_twin:KeysightN5182BTwin"))
+    with pytest.raises(
+        InstrumentError, match=r"psu at TCPIP.*: asked for a Keysight .*N6702C.*, found .* N5182B serial"
+    ):
+        Rig(plan)
+    with pytest.raises(InstrumentError, match="no simulated rig is open"):
+        pyvisa.ResourceManager("@hil")
 
 
 def test_a_driver_that_does_not_import_is_told_with_file_line_and_remedy(tmp_path: Path) -> None:

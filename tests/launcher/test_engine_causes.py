@@ -22,7 +22,7 @@ def provoke(engine, stand, rig, icd):
         engine.state.expect("MAINSTAGE", within=3 * s)
         if cause == "COMMAND":
             engine.shutdown()
-            return list
+            return lambda: None
         if cause == "HEARTBEAT":
             engine.heartbeat_off()
             return engine.heartbeat_on

@@ -8,26 +8,25 @@ from hil.can.frame import Frame
 from hil.signal import HIGH, LOW
 from hil.units import ms, s
 
-OFF_A = 0.05
-ON_A = 0.5
 COMMAND = 0x110  # typed from the ICD table, like the bytes: START is 01, counter 0, CRC 64 over F0 21 01 00
 
 
 @pytest.mark.requirement("ENG-R-12", "FTS-R-44")
-@pytest.mark.measures("engine.fts_line_to_driver_off", "engine.fts_command_to_driver_off")
-def test_termination_cuts_the_engine_off_with_its_cpu_halted(engine, fts, uplink, rig, measure, profile):
+@pytest.mark.measures(
+    "engine.fts_line_to_driver_off", "engine.fts_command_to_driver_off", "engine.fts_command_to_closed"
+)
+def test_termination_cuts_the_engine_off_with_its_cpu_halted(engine, fts, uplink, rig, measure, icd, guaranteed_dbm):
     """ARM and TERMINATE close the valves through the hardware line, although the controller's CPU stands still."""
-    level_dbm = profile.value("fts.guaranteed_level", "dBm")
     engine.start()
     engine.state.expect("MAINSTAGE", within=3 * s)
 
     with rig.inject("engine", "cpu_halt"):
         assert engine.main_valves.stays("OPEN", for_=200 * ms)
-        armed = uplink.send("ARM", level_dbm=level_dbm)
+        armed = uplink.send("ARM", level_dbm=guaranteed_dbm)
         line = fts.shutdown_output.expect(HIGH, within=200 * ms)
-        driver_off = engine.main_valve_current_a.expect(below=OFF_A, within=200 * ms, since=line.at)
+        driver_off = engine.main_valve_current_a.expect(below=icd.off_a, within=200 * ms, since=line.at)
         closed = engine.main_valves.expect("CLOSED", within=1 * s)
-        uplink.send("TERMINATE", level_dbm=level_dbm)
+        uplink.send("TERMINATE", level_dbm=guaranteed_dbm)
         fts.terminate_output.expect(HIGH, within=200 * ms)
         assert engine.main_valves.stays("CLOSED", for_=1 * s)
 
@@ -38,13 +37,13 @@ def test_termination_cuts_the_engine_off_with_its_cpu_halted(engine, fts, uplink
 
 @pytest.mark.requirement("ENG-R-12")
 @pytest.mark.parametrize("cpu", ["running", "halted"])
-def test_nothing_restarts_after_the_cut(engine, fts, uplink, rig, profile, cpu):
+def test_nothing_restarts_after_the_cut(engine, fts, uplink, rig, icd, guaranteed_dbm, cpu):
     """Once the line has cut the engine, neither its release nor RESET and START brings valve power back."""
     engine.start()
     engine.state.expect("MAINSTAGE", within=3 * s)
     if cpu == "halted":
         rig.inject("engine", "cpu_halt")
-    uplink.send("ARM", level_dbm=profile.value("fts.guaranteed_level", "dBm"))
+    uplink.send("ARM", level_dbm=guaranteed_dbm)
     engine.main_valves.expect("CLOSED", within=1 * s)
 
     fts.reset()
@@ -53,7 +52,7 @@ def test_nothing_restarts_after_the_cut(engine, fts, uplink, rig, profile, cpu):
     rig.clock.sleep(50 * ms)
     engine.start()
     assert engine.main_valves.stays("CLOSED", for_=1 * s)
-    assert engine.igniter_current_a.stays(below=OFF_A, for_=1 * s)
+    assert engine.igniter_current_a.stays(below=icd.off_a, for_=1 * s)
 
 
 @pytest.mark.requirement("ENG-R-10")
@@ -73,14 +72,14 @@ def test_supply_dropout_moves_no_valve(engine, stand, measure, profile, always):
 
 @pytest.mark.requirement("ENG-R-14")
 @pytest.mark.measures("engine.commands_refused")
-def test_corrupted_command_is_not_obeyed(engine, rig, measure):
+def test_corrupted_command_is_not_obeyed(engine, rig, measure, icd):
     """START with a wrong CRC, or the CRC of another message, does nothing; the good frame starts the engine."""
     refused = 0
     for data in ("010065", "0100e8"):
         for bus in ("bus_a", "bus_b"):
             rig.bus(bus).send_raw(Frame(COMMAND, bytes.fromhex(data)))
-        refused += engine.igniter_current_a.stays(below=OFF_A, for_=100 * ms)
+        refused += engine.igniter_current_a.stays(below=icd.off_a, for_=100 * ms)
     measure("engine.commands_refused", refused, "1")
 
     rig.bus("bus_a").send_raw(Frame(COMMAND, bytes.fromhex("010064")))
-    engine.igniter_current_a.expect(above=ON_A, within=100 * ms)
+    engine.igniter_current_a.expect(above=icd.on_a, within=100 * ms)

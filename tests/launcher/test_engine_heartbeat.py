@@ -6,33 +6,40 @@ import pytest
 
 from hil.units import ms, s
 
-OFF_A = 0.05
-
 
 @pytest.mark.requirement("ENG-R-08")
 @pytest.mark.measures("engine.heartbeat_loss_in_standby")
-def test_heartbeat_loss_in_standby_makes_the_engine_safe(engine, measure):
+def test_heartbeat_loss_in_standby_makes_the_engine_safe(engine, measure, icd):
     """Without a heartbeat the controller leaves standby for SAFE, and then it does not start."""
     engine.heartbeat_off()
     safe = engine.state.expect("SAFE", within=1 * s)
     measure("engine.heartbeat_loss_in_standby", (safe.at - engine.last_heartbeat_ns) / ms, "ms")
 
     engine.start()
-    assert engine.igniter_current_a.stays(below=OFF_A, for_=500 * ms)
+    assert engine.igniter_current_a.stays(below=icd.off_a, for_=500 * ms)
     assert engine.main_valves.stays("CLOSED", for_=500 * ms)
 
 
 @pytest.mark.requirement("ENG-R-08")
-@pytest.mark.parametrize(("state", "phase"), [("RAMP", "start"), ("MAINSTAGE", "mainstage")])
-def test_heartbeat_loss_shuts_a_running_engine_down(engine, measure, state, phase):
+@pytest.mark.parametrize(
+    ("state", "limit"),
+    [
+        pytest.param(state, limit, marks=pytest.mark.measures(limit), id=state.lower())
+        for state, limit in (
+            ("RAMP", "engine.heartbeat_loss_in_start"),
+            ("MAINSTAGE", "engine.heartbeat_loss_in_mainstage"),
+        )
+    ],
+)
+def test_heartbeat_loss_shuts_a_running_engine_down(engine, measure, icd, state, limit):
     """A start is stopped at once when the heartbeat goes; in mainstage the engine runs on for a time of grace."""
     engine.start()
     engine.state.expect(state, within=3 * s)
 
     engine.heartbeat_off()
     engine.heartbeat_lost.expect(1, within=500 * ms)
-    driver_off = engine.main_valve_current_a.expect(below=OFF_A, within=5 * s)
-    measure(f"engine.heartbeat_loss_in_{phase}", (driver_off.at - engine.last_heartbeat_ns) / ms, "ms")
+    driver_off = engine.main_valve_current_a.expect(below=icd.off_a, within=5 * s)
+    measure(limit, (driver_off.at - engine.last_heartbeat_ns) / ms, "ms")
     engine.main_valves.expect("CLOSED", within=1 * s)
     engine.abort_cause.expect("HEARTBEAT", within=100 * ms)
 

@@ -6,18 +6,16 @@ import pytest
 
 from hil.units import ms, s
 
-OFF_A = 0.05
-
 
 @pytest.mark.requirement("ENG-R-05")
 @pytest.mark.measures("engine.redline_to_driver_off", "engine.driver_off_to_closed")
-def test_redline_shuts_the_engine_down(engine, stand, measure, redline):
+def test_redline_shuts_the_engine_down(engine, stand, measure, icd, redline):
     """Past a redline the valve drivers drop out in time, both valves close, and they stay closed."""
     engine.start()
     engine.state.expect("MAINSTAGE", within=3 * s)
 
     crossed = stand.drive(redline.sensor, redline.beyond)  # at the sensor pins
-    driver_off = engine.main_valve_current_a.expect(below=OFF_A, within=200 * ms)
+    driver_off = engine.main_valve_current_a.expect(below=icd.off_a, within=200 * ms)
     closed = engine.main_valves.expect("CLOSED", within=1 * s)
 
     measure("engine.redline_to_driver_off", (driver_off.at - crossed.at) / ms, "ms")
@@ -27,7 +25,7 @@ def test_redline_shuts_the_engine_down(engine, stand, measure, redline):
 
 @pytest.mark.requirement("ENG-R-05")
 @pytest.mark.measures("engine.redline_to_driver_off")
-def test_redline_trips_at_its_limit_and_not_before(engine, stand, measure, redline):
+def test_redline_trips_at_its_limit_and_not_before(engine, stand, measure, icd, redline):
     """Epsilon (3 sigma + 1 LSB) inside its limit a redline lets the engine run, epsilon outside it trips."""
     engine.start()
     engine.state.expect("MAINSTAGE", within=3 * s)
@@ -36,7 +34,7 @@ def test_redline_trips_at_its_limit_and_not_before(engine, stand, measure, redli
     assert engine.main_valves.stays("OPEN", for_=300 * ms)
 
     crossed = stand.drive(redline.sensor, redline.outside)
-    driver_off = engine.main_valve_current_a.expect(below=OFF_A, within=200 * ms)
+    driver_off = engine.main_valve_current_a.expect(below=icd.off_a, within=200 * ms)
     measure("engine.redline_to_driver_off", (driver_off.at - crossed.at) / ms, "ms")
 
 
@@ -48,7 +46,7 @@ def test_redline_needs_its_number_of_consecutive_samples(engine, stand, measure,
     def trips_after(samples):
         engine.await_between_cycles()
         driven = stand.drive_for(redline.sensor, redline.beyond, samples * icd.cycle_ns)
-        return engine.main_valve_current_a.seen(below=OFF_A, within=10 * icd.cycle_ns, since=driven.at)
+        return engine.main_valve_current_a.seen(below=icd.off_a, within=10 * icd.cycle_ns, since=driven.at)
 
     engine.start()
     engine.state.expect("MAINSTAGE", within=3 * s)

@@ -6,8 +6,6 @@ import pytest
 
 from hil.units import ms, s
 
-OFF_A = 0.05
-
 
 @pytest.fixture
 def spoil(rig, stand, icd):
@@ -43,14 +41,14 @@ def test_one_bad_sensor_is_named_and_flown_through(engine, stand, icd, measure, 
 
     for sensor in ("pc_b", "pc_c"):
         crossed = stand.drive(sensor, icd.redline("pc_high").beyond)
-    driver_off = engine.main_valve_current_a.expect(below=OFF_A, within=200 * ms)
+    driver_off = engine.main_valve_current_a.expect(below=icd.off_a, within=200 * ms)
     measure("engine.redline_to_driver_off", (driver_off.at - crossed.at) / ms, "ms")
 
 
 @pytest.mark.requirement("ENG-R-07")
 @pytest.mark.measures("engine.sensors_lost_to_driver_off")
 @pytest.mark.parametrize(("first", "second"), [("high", "low"), ("open", "open"), ("short_to_ground", "high")])
-def test_two_bad_sensors_shut_the_engine_down(engine, measure, spoil, first, second):
+def test_two_bad_sensors_shut_the_engine_down(engine, measure, icd, spoil, first, second):
     """With two of three sensors bad the controller no longer trusts the third: it shuts down and says why."""
     engine.start()
     engine.state.expect("MAINSTAGE", within=3 * s)
@@ -58,7 +56,7 @@ def test_two_bad_sensors_shut_the_engine_down(engine, measure, spoil, first, sec
     engine.pc_bad.expect(1, within=200 * ms)
 
     spoiled_ns = spoil("pc_b", second)
-    driver_off = engine.main_valve_current_a.expect(below=OFF_A, within=200 * ms)
+    driver_off = engine.main_valve_current_a.expect(below=icd.off_a, within=200 * ms)
     measure("engine.sensors_lost_to_driver_off", (driver_off.at - spoiled_ns) / ms, "ms")
     engine.main_valves.expect("CLOSED", within=1 * s)
     engine.abort_cause.expect("SENSORS", within=100 * ms)

@@ -6,9 +6,6 @@ import pytest
 
 from hil.units import ms, s
 
-ON_A = 0.5
-OFF_A = 0.05
-
 
 @pytest.mark.requirement("ENG-R-01")
 @pytest.mark.measures("engine.power_on_current", "engine.checkout_time")
@@ -26,16 +23,18 @@ def test_power_on_moves_nothing(unpowered_engine, stand, profile, measure, which
 
 
 @pytest.mark.requirement("ENG-R-02", "ENG-R-03")
-@pytest.mark.measures("engine.igniter_to_main_ox", "engine.igniter_to_main_fuel", "engine.igniter_to_mainstage")
+@pytest.mark.measures("engine.start_to_igniter", "engine.igniter_to_main_ox", "engine.igniter_to_main_fuel")
+@pytest.mark.measures("engine.igniter_on_time", "engine.igniter_to_mainstage")
+@pytest.mark.measures("engine.main_ox_opening", "engine.main_fuel_opening")
 def test_start_follows_its_sequence(engine, measure, icd):
     """Igniter, oxidiser valve and fuel valve follow each other as specified, within one control cycle."""
     commanded_ns = engine.start()
-    igniter = engine.igniter_current_a.expect(above=ON_A, within=1 * s)
-    ox = engine.main_ox_current_a.expect(above=ON_A, within=1 * s)
-    fuel = engine.main_fuel_current_a.expect(above=ON_A, within=1 * s)
+    igniter = engine.igniter_current_a.expect(above=icd.on_a, within=1 * s)
+    ox = engine.main_ox_current_a.expect(above=icd.on_a, within=1 * s)
+    fuel = engine.main_fuel_current_a.expect(above=icd.on_a, within=1 * s)
     ox_open = engine.ox_position_v.expect(above=icd.open_v, within=1 * s)
     fuel_open = engine.fuel_position_v.expect(above=icd.open_v, within=1 * s)
-    igniter_off = engine.igniter_current_a.expect(below=OFF_A, within=1 * s, since=igniter.at)
+    igniter_off = engine.igniter_current_a.expect(below=icd.off_a, within=1 * s, since=igniter.at)
     mainstage = engine.state.expect("MAINSTAGE", within=1 * s)
 
     measure("engine.start_to_igniter", (igniter.at - commanded_ns) / ms, "ms")
@@ -48,14 +47,16 @@ def test_start_follows_its_sequence(engine, measure, icd):
 
 
 @pytest.mark.requirement("ENG-R-06")
-def test_commanded_shutdown_closes_the_oxidiser_first(engine, measure):
+@pytest.mark.measures("engine.shutdown_to_main_ox_off", "engine.main_ox_off_to_main_fuel_off")
+@pytest.mark.measures("engine.driver_off_to_closed")
+def test_commanded_shutdown_closes_the_oxidiser_first(engine, measure, icd):
     """On SHUTDOWN the oxidiser valve's driver drops out, then the fuel valve's, and both valves close and stay so."""
     engine.start()
     engine.state.expect("MAINSTAGE", within=3 * s)
 
     commanded_ns = engine.shutdown()
-    ox_off = engine.main_ox_current_a.expect(below=OFF_A, within=200 * ms)
-    fuel_off = engine.main_fuel_current_a.expect(below=OFF_A, within=200 * ms)
+    ox_off = engine.main_ox_current_a.expect(below=icd.off_a, within=200 * ms)
+    fuel_off = engine.main_fuel_current_a.expect(below=icd.off_a, within=200 * ms)
     closed = engine.main_valves.expect("CLOSED", within=1 * s)
 
     measure("engine.shutdown_to_main_ox_off", (ox_off.at - commanded_ns) / ms, "ms")

@@ -28,6 +28,19 @@ def test_signal_strength_rises_with_level(fts, uplink, measure, profile, clock):
 
 
 @pytest.mark.requirement("FTS-R-20")
+@pytest.mark.measures("fts.sst_reversal")
+def test_signal_strength_never_turns_back(fts, uplink, measure, range_dbm, clock):
+    """From the guaranteed level far into saturation, up to the strongest, the signal-strength output never falls."""
+    levels_v = []
+    for level_dbm in range_dbm:
+        uplink.carrier(level_dbm=level_dbm)
+        clock.sleep(200 * ms)
+        levels_v.append(fts.sst_v.last.value)
+
+    measure("fts.sst_reversal", max(weaker_v - stronger_v for weaker_v, stronger_v in pairwise(levels_v)), "V")
+
+
+@pytest.mark.requirement("FTS-R-20")
 @pytest.mark.measures("fts.sst_response")
 def test_signal_strength_follows_in_time(fts, uplink, measure, guaranteed_dbm, clock):
     """The signal-strength output follows the sudden appearance of a carrier in time."""
