@@ -113,7 +113,9 @@ class Article(Closed):
         """The supply is gone: open the outputs, forget what is not in non-volatile memory."""
 
     def reset(self) -> None:
-        """Back to the state after power-up, with the supply on."""
+        """Back to the state after power-up; an article without power stays as it is."""
+        if not self.powered:
+            return
         self._stop_timers()
         self.power_down()
         self.power_up()

@@ -236,5 +236,6 @@ class Device(Closed):
         values = bus.database.decode(frame)
         for signal_name, signal in wanted:
             last = signal.last
-            if last is None or frame.start_ns >= last.at:
+            there = signal_name in values  # a multiplexed message carries some of its signals at a time
+            if there and (last is None or frame.start_ns >= last.at):
                 signal.put(values[signal_name], frame.start_ns)  # type: ignore[arg-type]  # the declaration says which

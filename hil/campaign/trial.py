@@ -11,6 +11,7 @@ from hil.evidence.documents import measurement_fields
 from hil.evidence.raw import RawLog, write_block
 from hil.evidence.recorder import SegmentRecorder
 from hil.limits import Limit, Measurement, Verdict, judge_test, take, worst
+from hil.rig.assembly import open_rig
 from hil.rig.world import Rig, Sinks
 from hil.signal import Check, Condition, Monitor, Signal, Value
 
@@ -100,7 +101,7 @@ class Trial(Closed):
     def open_rig(self) -> Rig:
         """Open the trial's own world; its records go to the trial's part of the run folder."""
         sinks = Sinks(self._frame, self._dialogue, self._stimulus, self._check, self._recorder.sync)
-        self.rig = Rig(self.desk.blueprint, seed=self.desk.seed, sinks=sinks)
+        self.rig = open_rig(self.desk.blueprint, seed=self.desk.seed, sinks=sinks)
         for name, identity in self.rig.identities.items():
             self._recorder.write("event", t_ns=0, what="instrument", name=name, **identity)
         return self.rig

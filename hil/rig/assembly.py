@@ -5,27 +5,58 @@ Which transport is used (a simulated wire or a real interface, a twin or a real 
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from hil.clock import Clock, VirtualClock, WallClock
 from hil.device import Links
 from hil.errors import ConfigError
 from hil.io.card import IoCard, kind_of
 from hil.io.sim_card import SimIoCard
 from hil.ports import BusAttachment, BusPort, Ports
+from hil.rig.world import Rig, Sinks
 from hil.units import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import ExitStack
 
     from hil.can.node import CanNode
     from hil.can.wire import CanWire
     from hil.rig.blueprint import Blueprint
-    from hil.rig.model import InstrumentTable
-    from hil.rig.world import Rig, Sinks
+    from hil.rig.model import InstrumentTable, RigFile
     from hil.visa.library import SimVisaLibrary
 
 _SIMULATED = "hil"  # the python-can interface of simulated wires
+
+
+def open_rig(blueprint: Blueprint, *, seed: int | None = None, sinks: Sinks | None = None) -> Rig:
+    """Open a world.
+
+    Args:
+        blueprint: what to open.
+        seed: seed of every random stream; the rig file's unless given.
+        sinks: where records go; nowhere unless given.
+
+    Raises:
+        ConfigError: when parts do not fit together, or this release cannot open them; names file and line.
+        InstrumentError: when an instrument is not what the rig file says.
+    """
+    file = blueprint.file
+    chosen = file.rig.seed if seed is None else seed
+    rig = Rig(file, _clock(file), seed=chosen, sinks=sinks or Sinks())
+    with ExitStack() as on_failure:
+        on_failure.callback(rig.close)
+        Assembly(rig, blueprint).build()
+        on_failure.pop_all()
+    return rig
+
+
+def _clock(file: RigFile) -> Clock:
+    if file.rig.is_virtual:
+        return VirtualClock()
+    if file.plant is not None:
+        raise ConfigError(f"{file.file}: a plant on pace {file.rig.pace!r} runs in a process of its own; not yet")
+    return WallClock(factor=file.rig.factor, max_lateness_ns=file.rig.max_lateness_ns)
 
 
 class Assembly:
@@ -34,16 +65,14 @@ class Assembly:
     Args:
         rig: the world, empty.
         blueprint: what to build.
-        sinks: where records go.
-        closing: takes what must be closed at the end.
     """
 
-    def __init__(self, rig: Rig, blueprint: Blueprint, sinks: Sinks, closing: ExitStack) -> None:
+    def __init__(self, rig: Rig, blueprint: Blueprint) -> None:
         self._rig = rig
         self._blueprint = blueprint
         self._file = blueprint.file
-        self._sinks = sinks
-        self._closing = closing
+        self._sinks = rig.sinks
+        self._closing = rig.closing
         self._wires: dict[str, CanWire] = {}
 
     def build(self) -> None:

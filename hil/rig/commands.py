@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NoReturn, cast
 import click
 
 from hil.errors import ConfigError, HilError
+from hil.rig.assembly import open_rig
 from hil.rig.blueprint import Blueprint
 from hil.rig.loader import load_rig
 from hil.rig.preflight import check_rig
 from hil.rig.schema import json_schema, key_table
-from hil.rig.world import Rig
 from hil.toml_lines import dotted
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def check(file: Path, sets: tuple[str, ...]) -> None:
     try:
         blueprint = Blueprint.of(rigfile)
         if rigfile.rig.is_virtual:
-            Rig(blueprint).close()
+            open_rig(blueprint).close()
     except HilError as problem:
         _refuse(str(problem))
     click.echo(f"{rigfile.file.as_posix()}: good ({_summary(rigfile)})")

@@ -10,13 +10,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from hil.clock import Clock, VirtualClock, WallClock
 from hil.closed import nearest
-from hil.errors import ConfigError, HilError
+from hil.errors import HilError
 from hil.faults import Fault, FaultInjector, Injection
 from hil.io.card import IoCard
 from hil.noise import Streams
-from hil.rig.assembly import Assembly
 from hil.signal import Check, Timeline
 from hil.wiring import Wiring
 
@@ -25,9 +23,9 @@ if TYPE_CHECKING:
 
     from hil.article import Article
     from hil.can.facade import Bus
+    from hil.clock import Clock
     from hil.device import Device
-    from hil.rig.blueprint import Blueprint
-    from hil.rig.model import PathTable
+    from hil.rig.model import PathTable, RigFile
 
 Kind = TypeVar("Kind")
 
@@ -51,20 +49,21 @@ class Sinks:
 
 
 class Rig:
-    """An open rig; what the ``rig`` fixture gives.
+    """An open rig; what the ``rig`` fixture gives, and :func:`hil.rig.assembly.open_rig` makes.
 
     Args:
-        blueprint: what to open.
-        seed: seed of every random stream; the rig file's unless given.
+        file: the rig file.
+        clock: its clock.
+        seed: seed of every random stream.
         sinks: where records go.
     """
 
-    def __init__(self, blueprint: Blueprint, *, seed: int | None = None, sinks: Sinks | None = None) -> None:
-        sinks = sinks or Sinks()
-        self.file = blueprint.file
-        self.clock: Clock = _clock(blueprint)
-        self.timeline = Timeline(self.clock, sinks.stimulus, sinks.check)
-        self.streams = Streams(self.file.rig.seed if seed is None else seed)
+    def __init__(self, file: RigFile, clock: Clock, *, seed: int, sinks: Sinks) -> None:
+        self.file = file
+        self.clock = clock
+        self.sinks = sinks
+        self.timeline = Timeline(clock, sinks.stimulus, sinks.check)
+        self.streams = Streams(seed)
         self.wiring = Wiring(self.clock)
         self.faults = FaultInjector(self.clock, self.timeline.stimulus)
         self.buses: dict[str, Bus] = {}
@@ -75,11 +74,8 @@ class Rig:
         self.devices: dict[str, Device] = {}
         self._undo: list[tuple[str, Callable[[], None]]] = []
         self._secure = _nothing if self.file.rig.is_virtual else sinks.secure
-        self._open = ExitStack()
-        with ExitStack() as on_failure:
-            on_failure.callback(self.close)
-            Assembly(self, blueprint, sinks, self._open).build()
-            on_failure.pop_all()
+        self.closing = ExitStack()
+        """Takes what must be closed at the end, after everything is undone."""
 
     # -- parts --------------------------------------------------------------------------------------------
 
@@ -174,7 +170,7 @@ class Rig:
             except Exception as problem:  # an undo is anybody's code; whatever it raises, the others must still run
                 problems.append(f"undo of {what}: {_told(problem)}")
         try:
-            self._open.close()
+            self.closing.close()
         except (HilError, OSError) as problem:
             problems.append(f"closing: {problem}")
         trespass = self.clock.take_trespass()
@@ -197,12 +193,3 @@ class Rig:
 def _told(problem: Exception) -> str:
     """What went wrong, with the kind of anything the harness did not word itself."""
     return f"{problem}" if isinstance(problem, HilError | OSError) else f"{type(problem).__name__}: {problem}"
-
-
-def _clock(blueprint: Blueprint) -> Clock:
-    rig = blueprint.file.rig
-    if rig.is_virtual:
-        return VirtualClock()
-    if blueprint.file.plant is not None:
-        raise ConfigError(f"{blueprint.file.file}: a plant on pace {rig.pace!r} runs in a process of its own; not yet")
-    return WallClock(factor=rig.factor, max_lateness_ns=rig.max_lateness_ns)

@@ -53,9 +53,8 @@ class Analysis:
         return self.amplitude < _SILENCE
 
 
-@functools.lru_cache(maxsize=64)  # a sweep alternates a few commands; pure, and what it returns is read-only
 def synthesise(
-    tones: tuple[tuple[float, float], ...], count: int, sample_rate_hz: float, start_rad: float = 0.0
+    tones: Sequence[tuple[float, float]], count: int, sample_rate_hz: float, start_rad: float = 0.0
 ) -> tuple[Samples, float]:
     """Samples of an FM carrier.
 
@@ -66,8 +65,15 @@ def synthesise(
         start_rad: phase at the first sample [rad].
 
     Returns:
-        The samples, and the phase at which the next stretch must start [rad].
+        The samples, which may not be written to, and the phase at which the next stretch must start [rad].
     """
+    return _synthesised(tuple(tones), count, sample_rate_hz, start_rad)
+
+
+@functools.lru_cache(maxsize=64)  # a sweep alternates a few commands; pure, and what it returns is read-only
+def _synthesised(
+    tones: tuple[tuple[float, float], ...], count: int, sample_rate_hz: float, start_rad: float
+) -> tuple[Samples, float]:
     t = np.arange(count + 1) / sample_rate_hz
     phase = np.full(count + 1, start_rad)
     for frequency_hz, deviation_hz in tones:

@@ -122,6 +122,12 @@ def test_a_reset_starts_the_software_again(lamp: Lamp, wiring: Wiring, clock: Vi
     assert lamp.running
 
 
+def test_a_reset_without_supply_wakes_nothing(lamp: Lamp, wiring: Wiring, clock: VirtualClock) -> None:
+    lamp.reset()
+    clock.sleep(100 * ms)
+    assert (lamp.blinks, wiring.pin("lamp.lamp").volts) == (0, 0.0)
+
+
 def test_timers_stop_with_the_supply(lamp: Lamp, wiring: Wiring, clock: VirtualClock) -> None:
     supply(wiring, 28.0)
     clock.sleep(35 * ms)

@@ -40,14 +40,14 @@ class Engine(Device):
 class World:
     """Two buses with a tester and an engine on each; ``client`` is made on all or some of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database = DATABASE) -> None:
         self.clock = VirtualClock()
         self.stimuli: list[str] = []
         self.timeline = Timeline(self.clock, lambda what, _: self.stimuli.append(what))
         streams = Streams(1)
         self.wires = {name: CanWire(self.clock, name, 500_000, streams.stream(name, "wire")) for name in BUSES}
         self.engines = {name: wire.attach("engine") for name, wire in self.wires.items()}
-        self.buses = {name: Bus(name, self.clock, SimBus(name), DATABASE) for name in BUSES}
+        self.buses = {name: Bus(name, self.clock, SimBus(name), database) for name in BUSES}
         self.heard: list[tuple[str, int]] = []
         for name, node in self.engines.items():
             node.on_frame(lambda frame, bus=name: self.heard.append((bus, frame.arbitration_id)))
@@ -91,7 +91,7 @@ def test_a_command_that_no_bus_takes_is_an_error_that_names_every_bus(world):
     engine = Engine("engine", world.links(*BUSES))
     for name in BUSES:
         world.buses[name].raw.shutdown()
-    with pytest.raises(BusError, match=r"engine: no bus takes ENG1_COMMAND: bus bus_a: .* shut down; bus bus_b: "):
+    with pytest.raises(BusError, match=r"engine: no bus takes ENG1_COMMAND: bus bus_a: .* shut down; .* bus bus_b: "):
         engine.command("ENG1_COMMAND", START)
 
 
@@ -156,3 +156,27 @@ def test_a_state_that_has_no_names_is_refused_where_it_is_declared(world):
 def test_a_state_the_database_does_not_name_is_refused_with_the_nearest(world):
     with pytest.raises(HilError, match="asked for = STANDBYE, which it never is; did you mean STANDBY"):
         Engine("engine", world.links("bus_a")).state.seen("STANDBYE", within=1 * ms)
+
+
+MULTIPLEXED = """VERSION ""
+BU_: ENG1 TESTER
+BO_ 256 ENG1_PAGED: 2 ENG1
+ SG_ PAGE M : 0|8@1+ (1,0) [0|1] "" TESTER
+ SG_ PC m0 : 8|8@1+ (0.1,0) [0|25] "MPa" TESTER
+ SG_ SPEED m1 : 8|8@1+ (100,0) [0|25000] "rpm" TESTER
+"""
+
+
+def test_a_multiplexed_message_tells_what_it_carries(tmp_path):
+    class Paged(Device):
+        pc_mpa = Numbers("PAGED", "PC")
+        speed_rpm = Numbers("PAGED", "SPEED")
+
+    (tmp_path / "paged.dbc").write_text(MULTIPLEXED)
+    world = World(Database.load(tmp_path / "paged.dbc"))
+    engine = Paged("engine", world.links("bus_a"))
+    for data in (b"\x00\x0a", b"\x01\x0a"):
+        world.engines["bus_a"].send(Frame(256, data))
+    world.clock.sleep(2 * ms)
+    assert (engine.pc_mpa.last.value, engine.speed_rpm.last.value) == (1.0, 1000.0)
+    assert len(engine.pc_mpa.history()) == 1

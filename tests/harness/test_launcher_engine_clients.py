@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
 from engine_world import LAUNCHER
 
 from hil.errors import ConfigError, HilError, InstrumentError
 from hil.profile import Profile
+from hil.rig.assembly import open_rig
 from hil.rig.blueprint import Blueprint
 from hil.rig.loader import load_rig
-from hil.rig.world import Rig
 from hil.units import ms
 from hil.visa.classes import DCPower
 from hil_launcher.clients.engine import Engine
 from hil_launcher.clients.engine_icd import REDLINES, EngineIcd
 from hil_launcher.clients.stand import Bench, Stand
+
+if TYPE_CHECKING:
+    from hil.rig.world import Rig
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +35,7 @@ def blueprint() -> Blueprint:
 
 @pytest.fixture
 def rig(blueprint: Blueprint) -> Rig:
-    with_world = Rig(blueprint)
+    with_world = open_rig(blueprint)
     yield with_world
     with_world.close()
 
@@ -75,7 +79,7 @@ def test_article_without_supply_on_the_stand_is_refused(stand):
 
 
 def test_power_and_drives_are_undone_when_the_rig_is_closed(blueprint, icd):
-    rig = Rig(blueprint)
+    rig = open_rig(blueprint)
     stand = Stand(Bench(rig.instrument("psu", DCPower), rig.card("stand"), rig.clock, {"engine": 3}, rig.undo), icd)
     fed = stand.power_on("engine")
     stand.drive("pc", 10.0)

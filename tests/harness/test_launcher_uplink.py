@@ -10,6 +10,7 @@ import pytest
 
 from hil.errors import ConfigError, InstrumentError, InterlockError
 from hil.profile import Profile
+from hil.rig.assembly import open_rig
 from hil.rig.blueprint import Blueprint
 from hil.rig.loader import load_rig
 from hil.rig.world import Rig, Sinks
@@ -40,7 +41,7 @@ def stimuli() -> list[tuple[str, object]]:
 
 @pytest.fixture
 def rig(blueprint: Blueprint, stimuli: list[tuple[str, object]]) -> Iterator[Rig]:
-    opened = Rig(blueprint, sinks=Sinks(stimulus=lambda what, detail: stimuli.append((what, detail))))
+    opened = open_rig(blueprint, sinks=Sinks(stimulus=lambda what, detail: stimuli.append((what, detail))))
     yield opened
     opened.close()
 

@@ -230,3 +230,40 @@ def test_a_limit_in_the_call_judges_with_the_profiles_and_the_stricter_wins(tmp_
     ran = suite(tmp_path, stricter, wider, alone).run()
     assert [ran.verdict(test) for test in ("test_a", "test_b", "test_c")] == ["FAIL", "FAIL", "PASS"]
     assert '"origin":"call"' in (ran.folder / "events.jsonl").read_text()
+
+
+WATCHED = """
+from hil.signal import HIGH, LOW, Signal
+
+def test_a(rig, always):
+    pin = Signal("box.out", "", rig.timeline, held=True)
+    pin.put(LOW)
+    always(pin, LOW)
+    rig.clock.at(5_000_000, lambda: pin.put(LEVEL))
+    rig.clock.sleep(10_000_000)
+"""
+
+
+@pytest.mark.parametrize(("level", "code"), [("LOW", 0), ("HIGH", 1)])
+def test_what_always_watches_decides_although_the_test_body_asks_nothing(tmp_path: Path, level: str, code: int) -> None:
+    ran = Suite(tmp_path, WATCHED.replace("LEVEL", level)).run()
+    assert ran.code == code
+    assert ("box.out always = LOW: HIGH at 0.005000000 s" in ran.text) == (level == "HIGH")
+
+
+LATE = """
+def test_a(rig, measure):
+    due = rig.clock.now + 1_000_000
+    rig.clock.at(due, lambda: None)
+    while rig.clock.now < due + 20_000_000:  # a test that keeps the processor
+        pass
+    rig.clock.sleep(1)
+    measure("box.volts", 28.0, "V")
+"""
+
+
+def test_a_measurement_on_a_clock_that_was_late_is_inconclusive(tmp_path: Path) -> None:
+    paced = '[rig]\nname = "paced"\npace = "wall"\nmax_lateness_ms = 5.0\n'
+    ran = Suite(tmp_path, LATE, rig=paced).run()
+    assert ran.verdict("test_a") == "INCONCLUSIVE"
+    assert "ns late, beyond the rig's max_lateness" in ran.text

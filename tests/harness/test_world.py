@@ -14,14 +14,16 @@ import pyvisa
 from hil.can.frame import Frame
 from hil.errors import ClockError, ConfigError, HilError, InstrumentError
 from hil.io.card import IoCard
+from hil.rig.assembly import open_rig
 from hil.rig.blueprint import Blueprint
 from hil.rig.loader import load_rig
-from hil.rig.world import Rig
 from hil.units import ms
 from hil.visa.keysight_n6700 import KeysightN6700
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from hil.rig.world import Rig
 
 CARD = 'driver = "hil.io.card:IoCard"\nmodel = "hil.io.sim_card:SimIoCard"\n'
 RIG = f"""[rig]
@@ -47,15 +49,15 @@ def blueprint(folder: Path, text: str = RIG) -> Blueprint:
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Rig:
-    return Rig(blueprint(tmp_path))
+    return open_rig(blueprint(tmp_path))
 
 
 def test_every_world_begins_at_zero_and_knows_nothing_of_the_last(tmp_path: Path) -> None:
     plan = blueprint(tmp_path)
-    first = Rig(plan)
+    first = open_rig(plan)
     first.instrument("psu", KeysightN6700).output(1).voltage_v = 28.0
     first.close()
-    second = Rig(plan)
+    second = open_rig(plan)
     assert second.clock.now < 100 * ms
     assert second.instrument("psu", KeysightN6700).output(1).voltage_v == 0.0
 
@@ -130,7 +132,7 @@ def test_a_fault_can_be_put_on_a_net_by_name(rig: Rig) -> None:
 def launcher() -> Iterator[Rig]:
     """The simulated launcher rig, with a bus that is called otherwise than its channel."""
     sim = Path(__file__).parents[2] / "rigs" / "sim.toml"
-    rig = Rig(Blueprint.of(load_rig(sim, ["bus.bus_a.channel=can0"])))
+    rig = open_rig(Blueprint.of(load_rig(sim, ["bus.bus_a.channel=can0"])))
     yield rig
     rig.close()
 
@@ -160,11 +162,11 @@ def test_an_open_virtual_rig_refuses_what_would_wait_in_wall_time(launcher: Rig)
 
 def test_a_simulated_instrument_answers_with_the_serial_number_of_the_rig_file(tmp_path: Path) -> None:
     plan = blueprint(tmp_path, RIG.replace("limits = ", 'serial = "MY00000001"\nlimits = '))
-    assert Rig(plan).instrument("psu", KeysightN6700).identity.serial == "MY00000001"
+    assert open_rig(plan).instrument("psu", KeysightN6700).identity.serial == "MY00000001"
 
 
 def test_a_rig_tells_how_its_instruments_answered(tmp_path: Path) -> None:
-    told = Rig(blueprint(tmp_path)).identities
+    told = open_rig(blueprint(tmp_path)).identities
     assert list(told) == ["psu"]
     assert list(told["psu"]) == ["manufacturer", "model", "serial", "firmware"]
     assert told["psu"]["manufacturer"] == "Keysight Technologies"
@@ -182,7 +184,7 @@ def test_an_instrument_of_the_wrong_model_is_refused_and_leaves_nothing_open(tmp
     with pytest.raises(
         InstrumentError, match=r"psu at TCPIP.*: asked for a Keysight .*N6702C.*, found .* N5182B serial"
     ):
-        Rig(plan)
+        open_rig(plan)
     with pytest.raises(InstrumentError, match="no simulated rig is open"):
         pyvisa.ResourceManager("@hil")
 
@@ -195,4 +197,4 @@ def test_a_driver_that_does_not_import_is_told_with_file_line_and_remedy(tmp_pat
 def test_a_class_that_is_no_instrument_is_refused(tmp_path: Path) -> None:
     plan = blueprint(tmp_path, RIG.replace("hil.visa.keysight_n6700:KeysightN6700", "pathlib:Path"))
     with pytest.raises(ConfigError, match="Path is neither an I/O card nor a VISA driver"):
-        Rig(plan)
+        open_rig(plan)
