@@ -7,7 +7,7 @@ names a limit, never its number, so that the same test judges by another profile
 
     [profile]
     name = "FTS receiver specification"
-    edition = "issue 2"
+    edition = "revision 2"
     kind = "dut_spec"                       # or "rule"
     status = "in force"
 
@@ -100,7 +100,7 @@ class Edition:
 
     Args:
         name: the profile's name.
-        edition: its edition or issue.
+        edition: its edition.
         status: its standing: in force, legacy, draft.
         kind: "rule" or "dut_spec".
         note: its note.

@@ -136,7 +136,7 @@ class Rig:
             target: a net, pin, bus, instrument or article.
             kind: what goes wrong.
             at: onset [ns rig time]; now unless given.
-            until: end [ns rig time]; when the block ends unless given.
+            until: end [ns rig time]; unless given, when the block ends, or the world is closed.
             **parameters: numbers and names with their unit in the key.
 
         Raises:
@@ -145,7 +145,9 @@ class Rig:
         onset = self.clock.now if at is None else at
         if target not in self.faults.targets and target in self.wiring.targets:
             self.faults.register(target, self.wiring)
-        return self.faults.inject(Fault(target, kind, onset, until, parameters))
+        injection = self.faults.inject(Fault(target, kind, onset, until, parameters))
+        self.undo(f"fault {kind} on {target}", injection.clear)
+        return injection
 
     def undo(self, what: str, fn: Callable[[], None]) -> None:
         """Register what undoes an action, before the action is done; run last first when the world is closed.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-SPEC = "FTS receiver specification, issue 2"
+SPEC = "FTS receiver specification, revision 2"
 RULE = "14 CFR 417 appendices D and E, 2016 (legacy baseline)"
 LIMITS = {
     limit.name: limit
@@ -65,7 +65,7 @@ def of(name: str, value: object, *more: Limit) -> Measurement:
 def header(**changes: object) -> RunHeader:
     """What the synthetic run has in common."""
     profiles = [
-        {"name": "FTS receiver specification", "edition": "issue 2", "status": "in force", "kind": "dut_spec",
+        {"name": "FTS receiver specification", "edition": "revision 2", "status": "in force", "kind": "dut_spec",
          "note": "", "file": "fts.toml", "sha256": "ab" * 32},
         {"name": "14 CFR 417 appendices D and E", "edition": "2016", "status": "legacy / tailoring baseline",
          "kind": "rule", "note": "removed by 85 FR 79715", "file": "cfr417.toml", "sha256": "cd" * 32},

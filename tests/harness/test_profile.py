@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 HEAD = """[profile]
 name = "FTS receiver"
-edition = "issue 2"
+edition = "revision 2"
 status = "in force"
 """
 LIMIT = """
@@ -57,7 +57,7 @@ def test_a_limit_is_read_with_its_source(tmp_path: Path) -> None:
     (limit,) = profile(tmp_path, HEAD + LIMIT).limits("fts.response_time")
     assert (limit.high, limit.low, limit.unit, limit.uncertainty) == (25.0, None, "ms", 0.1)
     assert (limit.family_low, limit.family_high) == (8.0, 16.0)
-    assert (limit.clause, limit.grade, limit.origin) == ("3.2.4", "D", "FTS receiver, issue 2")
+    assert (limit.clause, limit.grade, limit.origin) == ("3.2.4", "D", "FTS receiver, revision 2")
 
 
 def test_a_limit_in_two_profiles_is_kept_twice_and_the_stricter_judges(tmp_path: Path) -> None:

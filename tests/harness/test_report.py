@@ -99,7 +99,7 @@ def test_simulated_evidence_closes_nothing_and_says_so(page: Page) -> None:
 
 
 def test_rig_identity_profiles_and_chain_are_in_it(page: Page, run_dir: Path) -> None:
-    for text in ("HIL,PSU-TWIN,SN0002,1.0", "DKD-4711", "issue 2", "legacy / tailoring baseline", "0123456789abcdef"):
+    for text in ("HIL,PSU-TWIN,SN0002,1.0", "DKD-4711", "revision 2", "legacy / tailoring baseline", "0123456789abcdef"):
         assert text in page.text
     head = write_run(run_dir.with_name("again"), SKETCHES, extra=["tests/launcher/test_safety.py::test_interlock"]).head
     assert head in page.text
@@ -118,7 +118,7 @@ def test_every_instrument_stands_as_it_answered(page: Page) -> None:
 
 def test_what_judged_stands_with_its_status_before_the_results(page: Page) -> None:
     head = page.text[: page.text.index("What is not PASS")]
-    assert "Judged by FTS receiver specification, issue 2 (in force)" in head
+    assert "Judged by FTS receiver specification, revision 2 (in force)" in head
     assert "legacy / tailoring baseline" in head
 
 

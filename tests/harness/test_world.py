@@ -160,6 +160,15 @@ def test_an_open_virtual_rig_refuses_what_would_wait_in_wall_time(launcher: Rig)
     assert can.BufferedReader().get_message(timeout=0.001) is None
 
 
+def test_a_fault_without_an_end_is_taken_away_when_the_world_is_closed(rig: Rig) -> None:
+    before = rig.wiring.pin("stand.load_out").open_count
+    injection = rig.inject("stand.load_out", "open")
+    assert rig.wiring.pin("stand.load_out").open_count == before + 1
+    rig.close()
+    assert not injection.present
+    assert rig.wiring.pin("stand.load_out").open_count == before
+
+
 def test_a_simulated_instrument_answers_with_the_serial_number_of_the_rig_file(tmp_path: Path) -> None:
     plan = blueprint(tmp_path, RIG.replace("limits = ", 'serial = "MY00000001"\nlimits = '))
     assert open_rig(plan).instrument("psu", KeysightN6700).identity.serial == "MY00000001"
