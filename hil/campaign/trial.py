@@ -197,12 +197,15 @@ class Trial(Closed):
         judged = [taken for taken in self.measurements if not taken.info]
         never = [name for name in self.order.measures if name not in {taken.name for taken in self.measurements}]
         verdicts = [taken.verdict for taken in judged]
-        verdicts += [Verdict.PASS if check.passed else Verdict.FAIL for check in self.checks]
+        late = bool(self.checks) and self._doubt()
+        good = Verdict.INCONCLUSIVE if late else Verdict.PASS
+        verdicts += [good if check.passed else Verdict.FAIL for check in self.checks]
         verdict = judge_test(verdicts, never_taken=never)
         reasons = [f"{taken.name}: {taken.judgement.reason}" for taken in judged if taken.verdict is not Verdict.PASS]
         reasons += [
             f"{check.signal} {check.form} {check.condition}: {check.seen}" for check in self.checks if not check.passed
         ]
+        reasons += [late] if late else []
         reasons += [f"{name} is declared by the test and was never taken" for name in never]
         if not verdicts and not never:
             reasons.append("no check record: nothing was measured, expected or watched, so nothing was shown")

@@ -267,3 +267,19 @@ def test_a_measurement_on_a_clock_that_was_late_is_inconclusive(tmp_path: Path) 
     ran = Suite(tmp_path, LATE, rig=paced).run()
     assert ran.verdict("test_a") == "INCONCLUSIVE"
     assert "ns late, beyond the rig's max_lateness" in ran.text
+
+
+def test_on_a_late_wall_clock_a_good_check_shows_nothing(tmp_path: Path) -> None:
+    late = """
+def test_a(rig, always):
+    from hil.signal import Signal
+    level = Signal("box.level", "V", rig.timeline, held=True)
+    level.put(1.0)
+    rig.clock.at(rig.clock.now + 1, lambda: [n for n in range(10**6)])
+    rig.clock.at(rig.clock.now + 2, lambda: None)
+    assert level.stays(above=0.5, for_=10**8)
+"""
+    ran = Suite(tmp_path, late, rig='[rig]\nname = "paced"\npace = "wall"\nmax_lateness_ms = 0.5\n').run()
+    assert ran.verdict("test_a") == "INCONCLUSIVE"
+    assert "ns late, beyond the rig's max_lateness" in ran.text
+    assert ran.code == 10

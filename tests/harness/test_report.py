@@ -99,7 +99,13 @@ def test_simulated_evidence_closes_nothing_and_says_so(page: Page) -> None:
 
 
 def test_rig_identity_profiles_and_chain_are_in_it(page: Page, run_dir: Path) -> None:
-    for text in ("HIL,PSU-TWIN,SN0002,1.0", "DKD-4711", "revision 2", "legacy / tailoring baseline", "0123456789abcdef"):
+    for text in (
+        "HIL,PSU-TWIN,SN0002,1.0",
+        "DKD-4711",
+        "revision 2",
+        "legacy / tailoring baseline",
+        "0123456789abcdef",
+    ):
         assert text in page.text
     head = write_run(run_dir.with_name("again"), SKETCHES, extra=["tests/launcher/test_safety.py::test_interlock"]).head
     assert head in page.text
