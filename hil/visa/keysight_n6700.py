@@ -30,6 +30,8 @@ OVER_VOLTAGE = 1
 """Questionable condition bit OV."""
 OVER_CURRENT = 2
 """Questionable condition bit OC."""
+UNREGULATED = 1024
+"""Questionable bit: the output is held by the module's rated power, not by a setting."""
 PROTECTION = 2048
 """Questionable condition bit PROT: the watchdog, or protection of a coupled output."""
 _TRIPS = {OVER_VOLTAGE: "over-voltage", OVER_CURRENT: "over-current", PROTECTION: "watchdog"}
@@ -42,7 +44,10 @@ _CONDITION = Integer(0, 0x7FFF)
 
 
 class Output(DCOutput):
-    """One output of the system: an N6752A module (50 V, 10 A, 100 W, autoranging)."""
+    """One output of the system: an N6752A module (50 V, 10 A, 100 W, autoranging).
+
+    An N6754A (60 V, 20 A, 300 W) is kept to the settings of the N6752A.
+    """
 
     voltage_v = Setting(
         "[SOURce:]VOLTage[:LEVel][:IMMediate][:AMPLitude]", _VOLTS, reset=0.0, doc="Output voltage in constant voltage."

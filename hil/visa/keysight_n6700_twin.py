@@ -16,6 +16,7 @@ from hil.visa.keysight_n6700 import (
     OVER_VOLTAGE,
     PROTECTION,
     TRANSIENT_ACTIVE,
+    UNREGULATED,
     WAITING_FOR_TRIGGER,
     KeysightN6700,
     Output,
@@ -55,6 +56,10 @@ _LSB_V = 102.0 / 2**18  # resolution of the readback [V]; design value
 _LSB_A = 20.4 / 2**18  # resolution of the readback [A]; design value
 _CV, _CC, _OFF = 1, 2, 4
 _STEP_MIN_NS = 1_000
+
+
+RATED_W = {"N6752A": 100.0, "N6754A": 300.0}
+"""Rated power of the modules this twin can hold [W]."""
 
 
 class _Stage:
@@ -227,8 +232,27 @@ class _Stage:
             if to_v is not None:
                 self._die()
                 return
-        self.pin.drive(self._volts, _OUTPUT_OHM, self._panel.get(Output.current_limit_a, self._number))
+        self.pin.drive(self._volts, _OUTPUT_OHM, min(self._set_limit_a, self._rated_limit_a))
         self._look()
+
+    @property
+    def _set_limit_a(self) -> float:
+        """The programmed current limit [A]."""
+        return self._panel.get(Output.current_limit_a, self._number)
+
+    @property
+    def _rated_limit_a(self) -> float:
+        """What the module's rated power allows at the programmed voltage [A].
+
+        A real module folds back along constant power; here it goes constant-current at that power's current.
+        """
+        watts = RATED_W[self._twin.modules[self._number - 1]]
+        return watts / self._volts if self._volts > 0.0 else float("inf")
+
+    @property
+    def _in_set_limit(self) -> bool:
+        """Whether the programmed current limit, and not the rated power, holds the output."""
+        return self.pin.in_limit and self._set_limit_a <= self._rated_limit_a
 
     def _look(self) -> None:
         """Voltage or current at the terminals changed: current limit and protections."""
@@ -239,16 +263,16 @@ class _Stage:
             return
         self._set_condition()
         guarded = self._panel.get(Output.over_current_protection, self._number)
-        if self.pin.in_limit and guarded and self._limiting is None:
+        if self._in_set_limit and guarded and self._limiting is None:
             delay_ns = round(self._panel.get(Output.over_current_delay_s, self._number) * s)
             self._limiting = self._clock.at(self._clock.now + delay_ns, self._limited)
-        elif self._limiting is not None and not (self.pin.in_limit and guarded):
+        elif self._limiting is not None and not (self._in_set_limit and guarded):
             self._limiting.cancel()
             self._limiting = None
 
     def _limited(self) -> None:
         self._limiting = None
-        if self.live and self.pin.in_limit:
+        if self.live and self._in_set_limit:
             self.trip(OVER_CURRENT)
 
     # -- small things -------------------------------------------------------------------------------------
@@ -265,7 +289,9 @@ class _Stage:
         return int(self._jitter.integers(bounds[0], bounds[1], endpoint=True))
 
     def _set_condition(self) -> None:
-        mode = 0 if not self.live else _CC if self.pin.in_limit else _CV
+        starved = self.live and self.pin.in_limit and not self._in_set_limit
+        mode = 0 if not self.live or starved else _CC if self.pin.in_limit else _CV
+        self._questionable(UNREGULATED, present=starved)
         off = 0 if self._panel.get(Output.enabled, self._number) else _OFF
         group = self._status.operation[self._number - 1]
         group.set_condition(group.condition & ~(_CV | _CC | _OFF) | mode | off)

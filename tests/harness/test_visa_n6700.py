@@ -10,7 +10,7 @@ from hil.errors import InstrumentError
 from hil.faults import Fault
 from hil.noise import Streams
 from hil.units import ms, s, us
-from hil.visa.keysight_n6700 import PROTECTION, KeysightN6700
+from hil.visa.keysight_n6700 import PROTECTION, UNREGULATED, KeysightN6700
 from hil.visa.keysight_n6700_twin import MEASUREMENT_NS, OFF_NS, ON_NS, KeysightN6700Twin
 from hil.visa.library import SimVisaLibrary
 from hil.wiring import Wiring
@@ -406,3 +406,15 @@ def test_a_closed_driver_says_so(bench: Bench) -> None:
     bench.psu.close()
     with pytest.raises(InstrumentError, match=r"psu at TCPIP0::psu.*'OUTP 1,\(@1\)'"):
         bench.out.on()
+
+
+def test_no_more_than_the_rated_power_comes_out(powered: Bench) -> None:
+    powered.power_on(28.0, limit_a=8.0)
+    powered.load.load(4.0)
+    powered.clock.sleep(10 * ms)
+    assert powered.load.amps == pytest.approx(100.0 / 28.0, rel=1e-3)
+    assert powered.out.questionable_condition & UNREGULATED
+    powered.load.load(28.0)
+    powered.clock.sleep(10 * ms)
+    assert powered.load.volts == pytest.approx(28.0, abs=0.1)
+    assert not powered.out.questionable_condition & UNREGULATED
