@@ -11,12 +11,12 @@ What holds for every driver:
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, cast
 
 from hil.closed import Closed, nearest
-from hil.errors import ConfigError, InstrumentError
+from hil.errors import ConfigError, HilError, InstrumentError
 from hil.visa.declare import Action, Measurement, Setting, declared
 from hil.visa.door import Identity, Session
 
@@ -259,6 +259,9 @@ class Driver(Closed):
     def group(self) -> Generator[None]:
         """Writes inside the block are one group: the error queue is read once, at its end.
 
+        A block that ends by an error of the harness gets what the instrument reports as a note, so that the next
+        command is not blamed for it.
+
         Raises:
             InstrumentError: at the end, when the instrument reports an error.
         """
@@ -269,6 +272,12 @@ class Driver(Closed):
         self._group = written
         try:
             yield
+        except HilError as problem:
+            self._group = None
+            with suppress(InstrumentError):  # an instrument that does not answer any more is the problem itself
+                for entry in self.errors() if written else ():
+                    problem.add_note(f"{self.name} reported {entry} after {', '.join(written)}")
+            raise
         finally:
             self._group = None
         if written and self.error_policy is ErrorPolicy.EACH_GROUP:

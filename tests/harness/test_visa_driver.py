@@ -252,6 +252,20 @@ def test_an_error_in_a_group_names_the_whole_group(bench: Bench) -> None:
         two_writes()
 
 
+def test_an_error_before_a_refusal_in_a_group_is_a_note_and_blames_nobody_later(bench: Bench) -> None:
+    psu = bench.open()
+
+    def refused() -> None:
+        with psu.group():
+            psu.write("FOO")
+            psu.output(1).voltage_v = 999.0
+
+    with pytest.raises(InstrumentError, match="999") as refusal:
+        refused()
+    assert refusal.value.__notes__ == ['psu reported -113,"Undefined header;FOO" after FOO']
+    assert psu.errors() == []
+
+
 def test_the_error_queue_can_be_read_on_request_only(bench: Bench) -> None:
     psu = bench.open()
     psu.error_policy = ErrorPolicy.ON_REQUEST
