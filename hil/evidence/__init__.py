@@ -6,6 +6,7 @@ What the folder holds, and who writes it:
 ``events.jsonl``    one document a line, each with the hash of the line before; virtual time only
 ``can/BUS.log``     raw bus traffic of all tests, in plan order; world time starts at 0 for every test
 ``scpi/NAME.log``   instrument transcripts, likewise
+``signals/X.npy``   samples of the signals that tests asked about, a numpy block per test, likewise
 ``identity.json``   what differs from run to run: wall stamps, host, versions, paths, git, instruments
 ``manifest.json``   sha256 of every file, head of the chain, counts; without it the run is INCOMPLETE
 ``report.html``     a product of the rest, made again by ``hil report``; not evidence, so not in the manifest

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 
 _BLOCK = 1 << 20
-_JOINED = tuple(f"{name}/" for name in JOINED)
 
 Requirements = Mapping[str, Sequence[str]]
 _NONE: Requirements = MappingProxyType({})
@@ -185,7 +184,7 @@ class _Joiner:
         folder = part.folder(self._run_dir)
         for name in files_of(folder):
             source = folder / name
-            if name.startswith(_JOINED) and name.endswith(".log"):
+            if any(name.startswith(folder) and name.endswith(ending) for folder, ending in JOINED.items()):
                 target, offset, size, digest = self._join_log(source, name)
             else:
                 target, offset, size, digest = self._keep(source, name, part)

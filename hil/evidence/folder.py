@@ -23,8 +23,11 @@ IDENTITY = "identity.json"
 REPORT = "report.html"
 PARTS = "parts"
 PLAN = "plan.json"
-JOINED = ("can", "scpi")
-"""Folders whose ``*.log`` files are joined over all tests; other raw files stay one per test."""
+JOINED = {"can/": ".log", "scpi/": ".log", "signals/": ".npy"}
+"""Folders whose files of that ending are joined over all tests, in plan order: lines of text, or numpy blocks.
+
+Other raw files stay one per test.
+"""
 
 _STEM = re.compile(r"(\d{4,})(?:\.a(\d+))?")
 

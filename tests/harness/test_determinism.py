@@ -36,7 +36,10 @@ def recorded(folder: Path, run: subprocess.Popen[str]) -> dict[str, bytes]:
     """What a finished run recorded in virtual time: everything but identity, manifest and report."""
     text, _ = run.communicate()
     assert run.returncode == 0, text
-    names = ["events.jsonl", *(f"{kind}/{file.name}" for kind in ("can", "scpi") for file in (folder / kind).iterdir())]
+    names = [
+        "events.jsonl",
+        *(f"{kind}/{file.name}" for kind in ("can", "scpi", "signals") for file in (folder / kind).iterdir()),
+    ]
     return {name: (folder / name).read_bytes() for name in sorted(names)}
 
 

@@ -94,7 +94,7 @@ def test_logs_are_joined_in_plan_order_and_attached_by_range(tmp_path: Path) -> 
     assert [(each.path, each.offset) for each in first] == [("can/bus_a.log", 0), ("scpi/siggen.log", 0)]
     assert [(each.path, each.offset) for each in second] == [
         ("can/bus_a.log", len(CAN)),
-        ("signals/0001/fts.out.npy", 0),
+        ("signals/fts.out.npy", 0),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from suite import Ran, Suite
 
@@ -283,3 +284,20 @@ def test_a(rig, always):
     assert ran.verdict("test_a") == "INCONCLUSIVE"
     assert "ns late, beyond the rig's max_lateness" in ran.text
     assert ran.code == 10
+
+
+def test_the_samples_of_a_signal_that_tests_asked_about_are_kept_a_block_per_test(tmp_path: Path) -> None:
+    asks = """
+import pytest
+
+@pytest.mark.parametrize("level", [1.0, 2.0])
+def test_a(rig, level):
+    from hil.signal import Signal
+    signal = Signal("box.level", "V", rig.timeline)
+    rig.clock.at(10, lambda: signal.put(level))
+    signal.expect(level, within=100)
+"""
+    ran = suite(tmp_path, asks).run("-n", "2")
+    with (ran.folder / "signals" / "box.level.npy").open("rb") as file:
+        blocks = [np.load(file).tolist() for _ in range(2)]
+    assert blocks == [[(10, 1.0)], [(10, 2.0)]]
