@@ -192,7 +192,6 @@ class DigitalOutput:
         self.pin = pin
         self._ohms = ohms
         self._leakage_a = leakage_a
-        self.is_on = False
 
     def fit(self, ohms: float, leakage_a: float) -> None:
         """Make it the switch that was built in: on-resistance [ohm] and leakage when open [A]."""
@@ -200,12 +199,10 @@ class DigitalOutput:
 
     def on(self, volts: float) -> None:
         """Close the switch to a supply of ``volts`` [V]."""
-        self.is_on = True
         self.pin.drive(volts, self._ohms)
 
     def off(self, volts: float = 0.0) -> None:
         """Open the switch; with ``volts`` [V] behind it the leakage remains."""
-        self.is_on = False
         if self._leakage_a > 0.0 and volts > 0.0:
             self.pin.drive(volts, volts / self._leakage_a)
         else:

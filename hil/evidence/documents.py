@@ -42,9 +42,6 @@ FORMAT = 1
 EVIDENCE_CLASSES = ("sim", "rtl", "hardware")
 """Evidence classes from the weakest to the strongest."""
 
-CHECK_FORMS = ("expect", "stays", "always", "assert")
-"""Forms of check records besides measurements."""
-
 _REQUIRED: dict[str, frozenset[str]] = {
     "start": frozenset({"evidence_class", "rig", "seed"}),
     "channel": frozenset({"name", "unit"}),
