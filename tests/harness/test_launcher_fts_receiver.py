@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fts_world import ARM, CHECK, LAUNCHER, OPTIONAL, TERMINATE, TONES_HZ, FtsWorld
+from fts_world import ARM, CHECK, LAUNCHER, OPTIONAL, OUTPUTS, TERMINATE, TONES_HZ, FtsWorld
 from pydantic import ValidationError
 
 from hil.can.database import Database
@@ -202,6 +202,16 @@ def test_the_loads_behind_its_outputs_are_drawn_from_its_supply():
     world.burst(*TERMINATE)
     loads_a = 28.0 / 100.31 + 28.0 / 18.12 + 28.0 / 200.33
     assert -world.supply.amps == pytest.approx(0.19 + loads_a, abs=0.02)
+
+
+def test_its_loads_come_to_rest_on_a_supply_in_current_limit():
+    world = FtsWorld(idle_a=0.6)
+    world.supply.drive(36.0, 0.01, 2.78)
+    world.burst(*ARM)
+    world.burst(*TERMINATE)
+    assert world.supply.in_limit
+    loads_a = sum(world.wiring.pin(f"load.{output}").amps for output in OUTPUTS)
+    assert loads_a + 0.6 * world.supply.volts / 28.0 == pytest.approx(2.78, abs=0.02)
 
 
 def test_open_outputs_leak_and_closed_ones_have_their_resistance():
