@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from hil.bus_port import BusConnection
 from hil.clock import Phase
 from hil.closed import Closed, nearest
 from hil.errors import ConfigError, HilError, WiringError
-from hil.ports import BusConnection, Port, Ports, PowerInput
+from hil.ports import Port, Ports, PowerInput
 from hil.units import ms
 
 if TYPE_CHECKING:

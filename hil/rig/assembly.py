@@ -8,12 +8,13 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from hil.bus_port import BusPort
 from hil.clock import Clock, VirtualClock, WallClock
 from hil.device import Links
 from hil.errors import ConfigError
 from hil.io.card import IoCard, kind_of
 from hil.io.sim_card import SimIoCard
-from hil.ports import BusAttachment, BusPort, Ports
+from hil.ports import BusAttachment, Ports
 from hil.rig.world import Rig, Sinks
 from hil.units import format_time
 

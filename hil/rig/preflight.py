@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hil.article import Article
+from hil.bus_port import BusPort
 from hil.can.database import Database
 from hil.device import Device
 from hil.errors import ConfigError, InstrumentError
 from hil.io.card import IoCard, kind_of
-from hil.ports import BusPort
 from hil.rig.checks import resolve
 from hil.toml_lines import check, did_you_mean, dotted, load_toml
 

@@ -8,13 +8,14 @@ import pytest
 from pydantic import ValidationError
 
 from hil.article import Article, AsBuilt
+from hil.bus_port import BusPort
 from hil.can.database import Database
 from hil.can.wire import CanWire
 from hil.clock import VirtualClock
 from hil.errors import ConfigError, HilError, WiringError
 from hil.faults import Fault
 from hil.noise import Streams
-from hil.ports import AnalogIn, AnalogOut, BusAttachment, BusPort, DigitalIn, DigitalOut, Ports, PowerPin
+from hil.ports import AnalogIn, AnalogOut, BusAttachment, DigitalIn, DigitalOut, Ports, PowerPin
 from hil.units import ms
 from hil.wiring import Wiring
 
