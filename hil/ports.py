@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from hil.can.database import Database
     from hil.can.node import CanNode
-    from hil.wiring import Pin, RfPin, RfValue, Wiring
+    from hil.datagrams import DatagramPin
+    from hil.nets import Pin, RfPin, RfValue
+    from hil.quantities import QuantityPin, Values
+    from hil.wiring import Wiring
 
 _OFF_OHM = 1e6  # input resistance of an article that is off [ohm]
 
@@ -123,7 +126,7 @@ class AnalogInput:
 
     def sample(self, noise_v: float = 0.0) -> float:
         """Convert once, with the noise of this sample [V] on top of the pin's voltage; the voltage as converted [V]."""
-        return min(max(round((self.pin.volts + noise_v) / self.lsb_v), 0), self._top) * self.lsb_v
+        return min(max(round((self.pin.read() + noise_v) / self.lsb_v), 0), self._top) * self.lsb_v
 
 
 class AnalogOutput:
@@ -136,6 +139,14 @@ class AnalogOutput:
     def set(self, volts: float) -> None:
         """Give a voltage [V]."""
         self.pin.drive(volts, self._ohms)
+
+    def follow(self, read_v: Callable[[], float]) -> None:
+        """Give what ``read_v()`` returns [V] at the moment somebody converts it: for fast sensors; no event.
+
+        Raises:
+            WiringError: when somebody on the net waits for changes, which would not be told.
+        """
+        self.pin.follow(read_v, self._ohms)
 
     def release(self) -> None:
         """Open the output."""
@@ -228,6 +239,17 @@ class RfInput:
         self.pin.on_change(fn)
 
 
+class RfOutput:
+    """A connector of a live article that radiates into a cable."""
+
+    def __init__(self, pin: RfPin) -> None:
+        self.pin = pin
+
+    def drive(self, value: RfValue | None) -> None:
+        """Radiate ``value``, or nothing."""
+        self.pin.drive(value)
+
+
 class PowerPin(Port[PowerInput]):
     """Declares the supply pin."""
 
@@ -279,6 +301,53 @@ class DigitalOut(Port[DigitalOutput]):
     def bind(self, ports: Ports, article: Bearer) -> DigitalOutput:  # noqa: ARG002  # needs no article
         """The live output of one article."""
         return DigitalOutput(ports.wiring.pin(f"{ports.name}.{self.name}"), self._ohms, self._leakage_a)
+
+
+class RfOut(Port[RfOutput]):
+    """Declares a connector that radiates into a cable."""
+
+    def bind(self, ports: Ports, article: Bearer) -> RfOutput:  # noqa: ARG002  # needs no article
+        """The live connector of one article."""
+        return RfOutput(ports.wiring.rf_pin(f"{ports.name}.{self.name}"))
+
+
+class QuantityIn(Port["QuantityPin"]):
+    """Declares a physical quantity the article takes: how many values, and what they are while it is not connected."""
+
+    def __init__(self, width: int, default: Values | None = None) -> None:
+        self._width = width
+        self._default = (0.0,) * width if default is None else default
+
+    def bind(self, ports: Ports, article: Bearer) -> QuantityPin:  # noqa: ARG002  # needs no article
+        """The live end of one article; ``values`` reads it, ``connected`` says whether a source is there."""
+        return ports.wiring.quantity_pin(f"{ports.name}.{self.name}", self._width, self._default)
+
+
+class QuantityOut(Port["QuantityPin"]):
+    """Declares a physical quantity the article gives: how many values."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+
+    def bind(self, ports: Ports, article: Bearer) -> QuantityPin:  # noqa: ARG002  # needs no article
+        """The live end of one article; ``set(*values)`` or ``give(read)`` says what it gives."""
+        return ports.wiring.quantity_pin(f"{ports.name}.{self.name}", self._width)
+
+
+class DatagramOut(Port["DatagramPin"]):
+    """Declares a port that sends datagrams: ``send(payload)``."""
+
+    def bind(self, ports: Ports, article: Bearer) -> DatagramPin:  # noqa: ARG002  # needs no article
+        """The live end of one article."""
+        return ports.wiring.datagram_pin(f"{ports.name}.{self.name}")
+
+
+class DatagramIn(Port["DatagramPin"]):
+    """Declares a port that hears datagrams: ``on(fn)``."""
+
+    def bind(self, ports: Ports, article: Bearer) -> DatagramPin:  # noqa: ARG002  # needs no article
+        """The live end of one article."""
+        return ports.wiring.datagram_pin(f"{ports.name}.{self.name}")
 
 
 class RfIn(Port[RfInput]):

@@ -13,8 +13,9 @@ from hil.signal import Signal, Value
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from hil.nets import Pin
     from hil.signal import Timeline
-    from hil.wiring import Pin, Wiring
+    from hil.wiring import Wiring
 
 _AO_OHM = 1.0  # output resistance of an analog output [ohm]
 _AO_MAX_V = 10.0  # range of an analog output [V]

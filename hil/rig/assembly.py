@@ -89,6 +89,7 @@ class Assembly:
         self._instruments()
         for name in self._blueprint.models:
             self._article(name)
+        self._plant()
         self._nets()
         for name, client in self._blueprint.clients.items():
             self._rig.devices[name] = client(name, self._links(name))
@@ -232,6 +233,17 @@ class Assembly:
             )
         self._rig.faults.register(f"{bus}.{article}", self._wires[bus])
         return self._wires[bus].attach(article)
+
+    def _plant(self) -> None:
+        table, parts = self._file.plant, self._blueprint.plant
+        if table is None or parts is None:
+            return
+        from hil.rig.plant_host import PlantHost
+
+        rig, (plant, vehicle) = self._rig, parts
+        model = plant(vehicle, streams=rig.streams, step_ns=table.period_ns, integrator=table.integrator)
+        rig.plant_host = host = PlantHost(model, rig.timeline, rig.wiring, step_ns=table.period_ns)
+        rig.faults.register("plant", host)
 
     # -- nets and clients ---------------------------------------------------------------------------------
 

@@ -6,9 +6,9 @@ Opening a world from a blueprint builds objects and touches no file, so that a f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from hil.article import Article, AsBuilt
 from hil.device import Device
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hil.can.database import Database
+    from hil.noise import Streams
     from hil.rig.model import RigFile
+    from hil.rig.plant_host import Plant
 
 Kind = TypeVar("Kind")
 
@@ -39,6 +41,8 @@ class Blueprint:
     """By article name."""
     models: Mapping[str, tuple[type[Article], AsBuilt]]
     """Class and as-built data of the simulated article by name."""
+    plant: tuple[PlantClass, BaseModel] | None = None
+    """Class and vehicle of the plant, if the rig has one."""
 
     @classmethod
     def of(cls, file: RigFile) -> Blueprint:
@@ -61,6 +65,7 @@ class Blueprint:
                 name: _of_kind(file, Device, "dut", name, "client") for name, table in file.dut.items() if table.client
             },
             models={name: _model(file, name) for name, table in file.dut.items() if table.model},
+            plant=None if file.plant is None else _plant(file),
         )
 
 
@@ -94,6 +99,35 @@ def _model(file: RigFile, name: str) -> tuple[type[Article], AsBuilt]:
             for error in problem.errors()
         ]
         raise ConfigError("\n".join(lines)) from problem
+
+
+class PlantClass(Protocol):
+    """The class of a plant: the model of its vehicle file, and how one is made."""
+
+    VEHICLE: ClassVar[type[BaseModel]]
+
+    def __call__(self, vehicle: BaseModel, *, streams: Streams, step_ns: int, integrator: str) -> Plant:
+        """Make one, standing on its pad."""
+        ...
+
+
+def _plant(file: RigFile) -> tuple[PlantClass, BaseModel]:
+    found = resolve(file, "plant", "model")
+    declared = getattr(found, "VEHICLE", None)
+    if not (isinstance(declared, type) and issubclass(declared, BaseModel)):
+        raise ConfigError(
+            f"{file.where('plant', 'model')}: plant.model = {found.__name__} is no plant: it has no VEHICLE"
+        )
+    try:
+        vehicle = declared.model_validate(dict(file.vehicle))
+    except ValidationError as problem:
+        lines = [
+            f"{file.where('plant', 'vehicle')}: plant.vehicle.{'.'.join(map(str, error['loc']))}: {error['msg']} "
+            f"(found {error['input']!r})"
+            for error in problem.errors()
+        ]
+        raise ConfigError("\n".join(lines)) from problem
+    return cast("PlantClass", found), vehicle
 
 
 def _of_kind(file: RigFile, kind: type[Kind], *keys: str) -> type[Kind]:

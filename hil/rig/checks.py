@@ -76,7 +76,7 @@ def _buses(tables: Tables) -> Iterator[Finding]:
 
 def _instruments(tables: Tables) -> Iterator[Finding]:
     seen: dict[str, str] = {}
-    pins = {pin for net in tables.net.values() for pin in net.pins}
+    pins = {pin for net in tables.wires.values() for pin in net.pins}
     for name, instrument in tables.instrument.items():
         if instrument.hazard and not tables.rig.is_virtual:
             yield (
@@ -124,21 +124,22 @@ def _articles(tables: Tables) -> Iterator[Finding]:
 
 def _nets(tables: Tables) -> Iterator[Finding]:
     nodes = [*tables.instrument, *tables.dut, *(["plant"] if tables.plant is not None else [])]
+    cables = {net: name for name, cable in tables.harness.items() for net in cable.nets(name)}
     seen: dict[str, str] = {}
-    for name, net in tables.net.items():
+    for name, net in tables.wires.items():
+        keys = ("harness", cables[name], "pins") if name in cables else ("net", name, "pins")
+        if name in cables and name in tables.net:
+            yield (
+                keys,
+                f"{dotted(keys)} makes a net {name}, and [net.{name}] stands there already; rename one",
+            )
         for pin in net.pins:
             node = pin.partition(".")[0]
             if node not in nodes:
-                yield (
-                    ("net", name, "pins"),
-                    f"net.{name}.pins: {pin}: there is no instrument or dut {node}{did_you_mean(node, nodes)}",
-                )
+                yield keys, f"{dotted(keys)}: {pin}: there is no instrument or dut {node}{did_you_mean(node, nodes)}"
             other = seen.setdefault(pin, name)
             if other != name or net.pins.count(pin) > 1:
-                yield (
-                    ("net", name, "pins"),
-                    f"net.{name}.pins: {pin} is on net {other} already; a pin is on one net",
-                )
+                yield keys, f"{dotted(keys)}: {pin} is on net {other} already; a pin is on one net"
         for key, table in (("loss_db", net.loss_db), ("ohms", net.ohms)):
             for pin in table:
                 if pin not in net.pins:
@@ -149,7 +150,7 @@ def _nets(tables: Tables) -> Iterator[Finding]:
 
 
 def _paths(tables: Tables) -> Iterator[Finding]:
-    nets = {pin: name for name, net in tables.net.items() for pin in net.pins}
+    nets = {pin: name for name, net in tables.wires.items() for pin in net.pins}
     for name, path in tables.path.items():
         ends = {"from": path.from_, "to": path.to}
         for key, pin in ends.items():

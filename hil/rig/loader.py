@@ -66,12 +66,14 @@ def load_rig(path: Path | str, sets: Sequence[str] = ()) -> RigFile:
     for keys, text in cross_check(tables):
         merge.problem(merge.where(keys), text)
     as_built = _as_built(tables, merge)
+    vehicle = _vehicle(tables, merge)
     merge.stop()
     files = [layer.file for layer in layers]
     return RigFile(
         file=Path(path),
         tables=tables,
         as_built=as_built,
+        vehicle=vehicle,
         sources=tuple(_sources(Path(path).parent, [*files, *_named_files(tables)])),
         sets=tuple(sets),
         places=merge.places,
@@ -124,6 +126,7 @@ class _Merge:
         self.tree: _Tree = {}
         self.places: dict[Keys, Place] = {}
         self.as_built: dict[str, list[tuple[Keys, object, Place]]] = {}
+        self.vehicle: list[tuple[Keys, object, Place]] = []
         self._problems: dict[tuple[bool, str, int, str], None] = {}
         self.top = Path()
 
@@ -239,6 +242,9 @@ class _Merge:
         match keys:
             case ("dut", name, "as_built", _, *_):
                 self.as_built.setdefault(name, []).append((keys[3:], value, place))
+                return
+            case ("plant", "vehicle", _, *_):
+                self.vehicle.append((keys[2:], value, place))
                 return
             case ("net", name, ("loss_db" | "ohms") as key, _, _, *_):
                 keys = ("net", name, key, ".".join(keys[3:]))  # the shell took the quotes of a pin name away
@@ -384,6 +390,17 @@ def _as_built(tables: Tables, merge: _Merge) -> dict[str, _Tree]:
                     merge.problem(place, f"{dut.as_built.as_posix()}: {problem}")
         trees[name] = tree
     return trees
+
+
+def _vehicle(tables: Tables, merge: _Merge) -> _Tree:
+    """What the plant's vehicle file says, and what ``--set`` changed of it."""
+    file = None if tables.plant is None else tables.plant.vehicle
+    tree: _Tree = load_toml(file)[0] if file is not None and file.is_file() else {}
+    for keys, value, place in merge.vehicle:
+        problem = _change(tree, keys, value) if file is not None else "the rig has no plant with a vehicle file"
+        if problem:
+            merge.problem(place, problem if file is None else f"{file.as_posix()}: {problem}")
+    return tree
 
 
 def _change(tree: _Tree, keys: Keys, value: object) -> str | None:

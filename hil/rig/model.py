@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime  # noqa: TC003  # pydantic reads the annotation when the class is made
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path  # noqa: TC003  # likewise
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -260,7 +261,7 @@ class PlantTable(Table):
 
 
 class NetTable(Table):
-    """``[net.NAME]``: pins that are connected; electrical or RF follows from the pins themselves."""
+    """``[net.NAME]``: pins that are connected; the kind (electrical, RF, quantity, datagram) follows from the pins."""
 
     pins: list[PinName] = Field(min_length=2, description='connected pins, each "node.port"')
     loss_db: dict[str, Annotated[float, Field(ge=0.0)]] = Field(
@@ -270,6 +271,17 @@ class NetTable(Table):
         default_factory=dict,
         description="as-built series resistance of the wire per electrical pin [ohm]; of a load, its resistance",
     )
+
+
+class HarnessTable(Table):
+    """``[harness.NAME]``: a cable between two nodes that connects their pins of the same name, one net each."""
+
+    ends: list[Name] = Field(min_length=2, max_length=2, description="the two nodes")
+    pins: list[Name] = Field(min_length=1, description="ports both nodes have; each is a net NAME_port of its own")
+
+    def nets(self, name: str) -> dict[str, NetTable]:
+        """The nets the cable stands for, by name."""
+        return {f"{name}_{pin}": NetTable(pins=[f"{end}.{pin}" for end in self.ends]) for pin in self.pins}
 
 
 class PathTable(Table):
@@ -292,16 +304,25 @@ class Tables(Table):
     dut: dict[Name, DutTable] = Field(default_factory=dict)
     plant: PlantTable | None = None
     net: dict[Name, NetTable] = Field(default_factory=dict)
+    harness: dict[Name, HarnessTable] = Field(default_factory=dict)
     path: dict[Name, PathTable] = Field(default_factory=dict)
+
+    @cached_property
+    def wires(self) -> dict[str, NetTable]:
+        """Every net by name, those of the harnesses included."""
+        nets = dict(self.net)
+        for name, cable in self.harness.items():
+            nets |= cable.nets(name)
+        return nets
 
 
 TABLES: Mapping[str, type[Table]] = {
     "rig": RigTable, "bus": BusTable, "instrument": InstrumentTable, "dut": DutTable,
-    "plant": PlantTable, "net": NetTable, "path": PathTable,
+    "plant": PlantTable, "net": NetTable, "harness": HarnessTable, "path": PathTable,
 }  # fmt: skip
 """The tables of a rig file by their first key, in the order of the documentation."""
 
-NAMED_TABLES = frozenset({"bus", "instrument", "dut", "net", "path"})
+NAMED_TABLES = frozenset({"bus", "instrument", "dut", "net", "harness", "path"})
 """Tables that hold one sub-table per name."""
 
 SUB_TABLES: Mapping[str, type[Table]] = {
@@ -316,6 +337,7 @@ OVERLAY_KEYS: Mapping[str, frozenset[str]] = {
     "dut": frozenset({"model", "rtl", "serial", "as_built"}),
     "plant": frozenset(PlantTable.model_fields),
     "net": frozenset(),
+    "harness": frozenset(),
     "path": frozenset({"loss_db", "uncertainty_db", "date", "certificate"}),
 }
 """The transport keys: what a file that extends another may fill. Names, nets and the ICD stand in the base."""
@@ -365,6 +387,8 @@ class RigFile:
     sources: tuple[SourceFile, ...]
     sets: tuple[str, ...] = ()
     """The ``--set`` arguments, as given."""
+    vehicle: Mapping[str, object] = field(default_factory=dict[str, object])
+    """What the plant's vehicle file says; ``--set plant.vehicle.KEY=VALUE`` included."""
     places: Mapping[tuple[str, ...], Place] = field(default_factory=dict["tuple[str, ...]", Place])
 
     @property
@@ -394,8 +418,8 @@ class RigFile:
 
     @property
     def net(self) -> Mapping[str, NetTable]:
-        """The nets by name."""
-        return self.tables.net
+        """The nets by name, those of harnesses included."""
+        return self.tables.wires
 
     @property
     def path(self) -> Mapping[str, PathTable]:

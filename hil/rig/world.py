@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hil.clock import Clock
     from hil.device import Device
     from hil.rig.model import PathTable, RigFile
+    from hil.rig.plant_host import PlantHost
 
 Kind = TypeVar("Kind")
 
@@ -72,6 +73,7 @@ class Rig:
         """What every VISA instrument answered to ``*IDN?``: by name, the four fields by theirs."""
         self.models: dict[str, Article] = {}
         self.devices: dict[str, Device] = {}
+        self.plant_host: PlantHost | None = None
         self._undo: list[tuple[str, Callable[[], None]]] = []
         self._secure = _nothing if self.file.rig.is_virtual else sinks.secure
         self.closing = ExitStack()
@@ -110,6 +112,17 @@ class Rig:
             HilError: when the rig has no such instrument, or it is no I/O card.
         """
         return self._of_kind(name, self._named("instrument", name, self.instruments), IoCard)
+
+    @property
+    def plant(self) -> PlantHost:
+        """The vehicle and its environment.
+
+        Raises:
+            HilError: when the rig has none.
+        """
+        if self.plant_host is None:
+            raise HilError(f"{self.file.file.name} has no plant; give it a [plant] table")
+        return self.plant_host
 
     def path(self, name: str) -> PathTable:
         """A calibrated RF path: its loss and uncertainty [dB].

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar
 
+from hil.nets import RfValue, Tone
 from hil.units import ms, s
 from hil.visa.arb import Memory, Signal, Step
 from hil.visa.keysight_n5182b import KeysightN5182B
@@ -19,7 +20,6 @@ from hil.visa.scpi.errors import ScpiError
 from hil.visa.scpi.parameters import Boolean
 from hil.visa.scpi.tree import Command
 from hil.visa.twin import Twin
-from hil.wiring import RfValue, Tone
 
 if TYPE_CHECKING:
     from collections.abc import Callable

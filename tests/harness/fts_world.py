@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from hil.can.database import Database
 from hil.can.wire import CanWire
 from hil.clock import VirtualClock
+from hil.nets import RfValue, Tone
 from hil.noise import Streams
 from hil.ports import BusAttachment, Ports
 from hil.units import ms
-from hil.wiring import RfValue, Tone, Wiring
+from hil.wiring import Wiring
 from hil_launcher.models.fts_receiver import FtsAsBuilt, FtsReceiver
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from hil.can.database import Database
 from hil.faults import Fault
+from hil.nets import RfValue, Tone
 from hil.units import ms, s, us
-from hil.wiring import RfValue, Tone
 
 ARMED, TERMINATED = {"arm", "shutdown"}, {"arm", "shutdown", "terminate"}
 

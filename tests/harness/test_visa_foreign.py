@@ -9,12 +9,13 @@ from pymeasure.instruments.agilent import Agilent8257D
 from pymeasure.instruments.keysight import KeysightE36312A
 
 from hil.clock import VirtualClock
+from hil.nets import RfValue
 from hil.noise import Streams
 from hil.units import ms
 from hil.visa.keysight_n5182b_twin import KeysightN5182BTwin
 from hil.visa.keysight_n6700_twin import KeysightN6700Twin
 from hil.visa.library import SimVisaLibrary
-from hil.wiring import RfValue, Wiring
+from hil.wiring import Wiring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

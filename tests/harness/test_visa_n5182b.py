@@ -10,6 +10,7 @@ import pyvisa
 
 from hil.clock import VirtualClock
 from hil.errors import InstrumentError
+from hil.nets import RfValue, Tone
 from hil.noise import Streams
 from hil.units import ms, us
 from hil.visa import iq
@@ -17,7 +18,7 @@ from hil.visa.keysight_n5182b import KeysightN5182B
 from hil.visa.keysight_n5182b_twin import MARKER_TO_RF_NS, SETTLING_NS, TRIGGER_NS, KeysightN5182BTwin
 from hil.visa.library import SimVisaLibrary
 from hil.visa.tones import Burst, ToneSequence, gap, sequence
-from hil.wiring import RfValue, Tone, Wiring
+from hil.wiring import Wiring
 
 ADDRESS = "TCPIP0::siggen::inst0::INSTR"
 ARM = Burst(((7_500.0, 30e3), (12_140.0, 30e3)), 25 * ms)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hil.clock import VirtualClock
 from hil.errors import HilError, WiringError
 from hil.faults import Fault, FaultInjector
+from hil.nets import RfValue, Tone
 from hil.units import ms
-from hil.wiring import RfValue, Tone, Wiring
+from hil.wiring import Wiring
 
 
 @pytest.fixture
@@ -286,5 +287,48 @@ def test_an_attenuation_on_the_net_is_seen_by_every_receiver(cable: Wiring) -> N
 def test_rf_and_power_cannot_be_one_net(cable: Wiring) -> None:
     cable.pin("box.power").load(1.0)
     cable.rf_pin("g3.rf")
-    with pytest.raises(WiringError, match=r"box\.power is electrical and g3\.rf is RF"):
+    with pytest.raises(WiringError, match=r"g3\.rf is RF, box\.power is electrical"):
         cable.net("wrong", ["g3.rf", "box.power"])
+
+
+# -- sources that follow a function -------------------------------------------------------------------------------
+
+
+def test_a_following_source_is_read_when_somebody_reads(wiring_of_sensor: tuple[Wiring, list[float]]) -> None:
+    wiring, volts = wiring_of_sensor
+    volts[0] = 3.0
+    assert wiring.pin("box.sensor").read() == pytest.approx(3.0 * 9e3 / 10e3)
+
+
+def test_a_following_source_gives_way_to_a_stronger_one_as_physics_has_it(
+    wiring_of_sensor: tuple[Wiring, list[float]],
+) -> None:
+    wiring, volts = wiring_of_sensor
+    wiring.pin("stand.ao").drive(1.0, 1.0)
+    volts[0] = 5.0
+    expected_v = (5.0 / 1e3 + 1.0 / 1.0) / (1 / 1e3 + 1 / 9e3 + 1 / 1.0)
+    assert wiring.pin("box.sensor").read() == pytest.approx(expected_v, rel=1e-6)
+
+
+def test_an_open_wire_takes_a_following_source_away(wiring_of_sensor: tuple[Wiring, list[float]]) -> None:
+    wiring, volts = wiring_of_sensor
+    volts[0] = 5.0
+    wiring.apply(Fault("engine.sensor", "open", 0))
+    assert wiring.pin("box.sensor").read() == pytest.approx(0.0, abs=1e-3)
+
+
+def test_nobody_may_wait_for_changes_of_a_following_source(wiring_of_sensor: tuple[Wiring, list[float]]) -> None:
+    wiring, _ = wiring_of_sensor
+    with pytest.raises(WiringError, match=r"engine\.sensor follows a function, and box\.sensor waits for changes"):
+        wiring.pin("box.sensor").on_change(lambda: None)
+
+
+@pytest.fixture
+def wiring_of_sensor() -> tuple[Wiring, list[float]]:
+    wiring = Wiring(VirtualClock())
+    volts = [0.0]
+    wiring.pin("box.sensor").load(9e3)
+    wiring.pin("stand.ao")
+    wiring.pin("engine.sensor").follow(lambda: volts[0], 1e3)
+    wiring.net("sensor", ["engine.sensor", "box.sensor", "stand.ao"])
+    return wiring, volts
