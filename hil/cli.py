@@ -125,8 +125,9 @@ def qualify_command(tests: tuple[str, ...], rig: str, sets: tuple[str, ...], run
     "--defects", "file", type=click.Path(path_type=Path), required=True, help="TOML file of the seeded defects."
 )
 @click.option("--workers", default=2, show_default=True, help="How many runs at a time.")
-def defects_command(tests: tuple[str, ...], rig: str, file: Path, workers: int) -> None:
-    """Run TESTS without a defect and once per seeded defect, and print which test found which.
+@click.option("--every", is_flag=True, help="Run every test with every defect, not only those expected to find it.")
+def defects_command(tests: tuple[str, ...], rig: str, file: Path, workers: int, every: bool) -> None:
+    """Run TESTS without a defect and, for each seeded defect, those expected to find it; print which found which.
 
     Exit code 0 when every test finds a defect, every defect is found, and the rig without one passes; else 1.
     """
@@ -134,7 +135,7 @@ def defects_command(tests: tuple[str, ...], rig: str, file: Path, workers: int) 
 
     try:
         defects = load_defects(file)
-        table = kill_table(Campaign(tests, rig, Path.cwd()), defects, workers=workers)
+        table = kill_table(Campaign(tests, rig, Path.cwd(), every), defects, workers=workers)
     except HilError as error:
         raise Refusal(error) from error
     for line in table.lines():

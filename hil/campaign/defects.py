@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,11 @@ _AGAINST = (Verdict.FAIL, Verdict.OUT_OF_FAMILY)
 
 
 class Defect(BaseModel):
-    """One seeded defect: its name, the changes that make it, why, and the tests that are expected to find it."""
+    """One seeded defect: its name, the changes that make it, why, and the tests that are expected to find it.
+
+    ``among`` narrows which trials of those tests are run, as an expression of pytest's ``-k``: one seed of thirty
+    is enough to find a defect.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,6 +42,12 @@ class Defect(BaseModel):
     sets: list[str] = Field(min_length=1)
     note: str = ""
     kills: list[str] = Field(min_length=1)
+    among: str = ""
+
+    def selection(self, tests: Sequence[str]) -> str:
+        """The expression that selects the tests expected to find it, those that there are."""
+        names = " or ".join(name for name in self.kills if name in tests)
+        return f"({names}) and ({self.among})" if self.among else names
 
 
 class _File(BaseModel):
@@ -47,11 +58,15 @@ class _File(BaseModel):
 
 @dataclass(frozen=True)
 class Campaign:
-    """What is run for every defect: tests, rig file, root folder."""
+    """What is run for every defect: tests, rig file, root folder.
+
+    ``every`` runs every test with every defect, not only those expected to find it.
+    """
 
     tests: Sequence[str]
     rig: str
     root: Path
+    every: bool = False
 
 
 @dataclass
@@ -62,12 +77,14 @@ class KillTable:
         tests: names of the tests, without parameters, in plan order.
         killed: per defect, the tests that found it: FAIL or OUT_OF_FAMILY.
         upset: per defect, the tests that came to no judgement of it: ERROR, INCONCLUSIVE or NOT_RUN.
+        ran: per defect, the tests that were run.
         alive: the tests that did not pass without any defect.
     """
 
     tests: list[str] = field(default_factory=list[str])
     killed: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     upset: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    ran: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     alive: set[str] = field(default_factory=set[str])
 
     def problems(self, defects: Sequence[Defect]) -> list[str]:
@@ -83,7 +100,10 @@ class KillTable:
         return found
 
     def lines(self) -> list[str]:
-        """The table as text: a row per test, a column per defect; X where it was found, e where it upset the test."""
+        """The table as text: a row per test, a column per defect.
+
+        X where it was found, e where it upset the test, a dot where it was not found, nothing where it was not run.
+        """
         names = list(self.killed)
         width = max(map(len, self.tests), default=4)
         lines = [f"{number + 1:>3}  {name}" for number, name in enumerate(names)]
@@ -96,7 +116,9 @@ class KillTable:
     def _mark(self, test: str, defect: str) -> str:
         if test in self.killed[defect]:
             return " X"
-        return " e" if test in self.upset[defect] else " ."
+        if test in self.upset[defect]:
+            return " e"
+        return " ." if test in self.ran[defect] else "  "
 
 
 def load_defects(path: Path) -> list[Defect]:
@@ -125,23 +147,33 @@ def kill_table(campaign: Campaign, defects: Sequence[Defect], *, workers: int = 
     Raises:
         HilError: when a run could not be started or recorded.
     """
-    with tempfile.TemporaryDirectory(prefix="hil-defects-") as scratch:
-        folders = [Path(scratch) / str(index) for index in range(len(defects) + 1)]
-        sets: list[list[str]] = [[], *(defect.sets for defect in defects)]
-        with ThreadPoolExecutor(workers) as pool:
-            ran = list(pool.map(_run, [campaign] * len(sets), folders, sets))
-        tests = list(dict.fromkeys(_name(test.nodeid) for test in read_run(folders[0]).tests))
+    with tempfile.TemporaryDirectory(prefix="hil-defects-") as scratch, ThreadPoolExecutor(workers) as pool:
+        sound = _run(campaign, Path(scratch) / "none", (), "")
+        folders = [Path(scratch) / str(number) for number in range(len(defects))]
+        selections = ["" if campaign.every else defect.selection(sound.tests) for defect in defects]
+        ran = list(pool.map(_run, repeat(campaign), folders, [defect.sets for defect in defects], selections))
+    runs = {defect.name: run for defect, run in zip(defects, ran, strict=True)}
     return KillTable(
-        tests,
-        killed={defect.name: found for defect, (found, _) in zip(defects, ran[1:], strict=True)},
-        upset={defect.name: upset for defect, (_, upset) in zip(defects, ran[1:], strict=True)},
-        alive=ran[0][0] | ran[0][1],
+        sound.tests,
+        killed={name: run.against for name, run in runs.items()},
+        upset={name: run.upset for name, run in runs.items()},
+        ran={name: set(run.tests) for name, run in runs.items()},
+        alive=sound.against | sound.upset,
     )
 
 
-def _run(campaign: Campaign, folder: Path, sets: Sequence[str]) -> tuple[set[str], set[str]]:
-    """One run; the names of the tests that judged against the rig, and of those that came to no judgement."""
-    tests = [*campaign.tests, "-q", "-p", "no:cacheprovider"]
+@dataclass(frozen=True)
+class _Ran:
+    """One run: its tests in plan order, those that judged against the rig, those that came to no judgement."""
+
+    tests: list[str]
+    against: set[str]
+    upset: set[str]
+
+
+def _run(campaign: Campaign, folder: Path, sets: Sequence[str], selection: str) -> _Ran:
+    """Run the campaign with some changes; a selection that is empty means every test."""
+    tests = [*campaign.tests, "-q", "-p", "no:cacheprovider", *(["-k", selection] if selection else [])]
     done = subprocess.run(
         pytest_command(tests, campaign.rig, folder, sets),
         check=False,
@@ -149,14 +181,15 @@ def _run(campaign: Campaign, folder: Path, sets: Sequence[str]) -> tuple[set[str
         text=True,
         cwd=campaign.root,
     )
+    changed = ", ".join(sets) or "no defect"
     if not folder.is_dir():
-        raise HilError(f"the run with {', '.join(sets) or 'no defect'} did not start:\n{done.stdout}{done.stderr}")
+        raise HilError(f"the run with {changed} did not start:\n{done.stdout}{done.stderr}")
     run = read_run(folder)
     if not run.tally.complete:
-        raise HilError(f"the run with {', '.join(sets) or 'no defect'} is INCOMPLETE:\n{done.stdout[-2000:]}")
+        raise HilError(f"the run with {changed} is INCOMPLETE:\n{done.stdout[-2000:]}")
     against = {_name(test.nodeid) for test in run.tests if test.verdict in _AGAINST}
     upset = {_name(test.nodeid) for test in run.tests if test.verdict not in (*_AGAINST, Verdict.PASS)}
-    return against, upset - against
+    return _Ran(list(dict.fromkeys(_name(test.nodeid) for test in run.tests)), against, upset - against)
 
 
 def _name(nodeid: str) -> str:

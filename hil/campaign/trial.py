@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from hil.closed import Closed
-from hil.errors import HilError
+from hil.errors import EvidenceError, HilError
 from hil.evidence.documents import measurement_fields
+from hil.evidence.exhibits import checked
 from hil.evidence.raw import RawLog, write_block
 from hil.evidence.recorder import SegmentRecorder
 from hil.limits import Limit, Measurement, Verdict, judge_test, take, worst
@@ -76,12 +77,13 @@ class Trial(Closed):
     _logs: dict[str, RawLog]
     _closing: list[Callable[[], bool]]
     _body: Outcome | None
+    _epoch: str
 
     def __init__(self, desk: Desk, order: Order, part: Part) -> None:
         self.desk, self.order, self._part = desk, order, part
         self.rig = None
         self.measurements, self.checks = [], []
-        self._closing, self._logs, self._body = [], {}, None
+        self._closing, self._logs, self._body, self._epoch = [], {}, None, ""
         self._recorder = SegmentRecorder(desk.segments, nodeid=order.nodeid, index=part.index, attempt=part.attempt)
         file = desk.blueprint.file
         self._evidence_class = file.evidence_class
@@ -152,6 +154,27 @@ class Trial(Closed):
         monitor = Monitor(signal, condition, self.rig.timeline)
         self._closing.append(monitor.close)
         return monitor
+
+    def record(self, what: str, **fields: object) -> None:
+        """Lay something beside the measurements for the report to show; it judges nothing.
+
+        Args:
+            what: "plot", "track_plot", "mark", "epoch", "event_row", "link" or "note".
+            fields: its fields, as docs/evidence.md lists them.
+
+        Raises:
+            EvidenceError: for an unknown kind or field, a missing one, a value that has no sense, or a second epoch.
+        """
+        __tracebackhide__ = True
+        document = checked(what, fields, now_ns=self._now())
+        if what == "epoch" and self._epoch:
+            raise EvidenceError(
+                f"record('epoch'): {fields['name']!r} would be a second one; T+ counts from {self._epoch!r} already: "
+                "record it as a mark"
+            )
+        self._recorder.write("event", **document)
+        if what == "epoch":
+            self._epoch = str(fields["name"])
 
     # -- the end ------------------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ BREAKS = Defect(name="breaks", sets=["rig.seed=2"], kills=["test_volts", "test_b
 def table(tmp_path_factory: pytest.TempPathFactory) -> KillTable:
     folder = tmp_path_factory.mktemp("suite")
     Suite(folder, TESTS, RIG)
-    return kill_table(Campaign(["test_box.py"], "rig.toml", folder), [LOW, BREAKS])
+    return kill_table(Campaign(["test_box.py"], "rig.toml", folder, every=True), [LOW, BREAKS])
 
 
 def test_a_defect_is_found_by_the_tests_that_judge_against_it(table: KillTable) -> None:
@@ -57,6 +57,14 @@ def test_the_table_has_a_row_per_test_and_a_column_per_defect(table: KillTable) 
     rows = {line.split()[0]: line.split()[2:] for line in table.lines() if line.startswith("test_")}
     assert rows["test_volts"] == ["X", "X"]
     assert rows["test_nothing_depends_on_it"] == [".", "."]
+
+
+def test_a_defect_is_tried_on_the_trials_that_are_expected_to_find_it_alone(tmp_path: Path) -> None:
+    Suite(tmp_path, TESTS, RIG)
+    narrow = Defect(name="low", sets=["rig.seed=1"], kills=["test_volts"], among="not breaks")
+    table = kill_table(Campaign(["test_box.py"], "rig.toml", tmp_path), [narrow])
+    assert table.ran["low"] == {"test_volts"}
+    assert table.killed["low"] == {"test_volts"}
 
 
 def test_a_misspelt_key_of_the_defects_file_is_told_with_file_and_line(tmp_path: Path) -> None:
