@@ -5,8 +5,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 RIG ?= rigs/sim.toml
 WORKERS ?= 2
+RUN ?= build/pictures/run
+FLIGHT ?= flight
+SIZE ?= 1180x1500
+PICTURE ?= docs/images/flight.png
 
-.PHONY: help setup qualify defects test lint format bench pictures clean
+.PHONY: help setup qualify defects test lint format bench pictures flight-picture clean
 
 help:
 	@echo "make qualify   run the qualification tests of the reference launcher on the simulated rig, write the report"
@@ -16,6 +20,7 @@ help:
 	@echo "make format    let ruff format and fix what it can"
 	@echo "make bench     run the benchmarks"
 	@echo "make pictures  make the pictures of the README again (needs chromium)"
+	@echo "make flight-picture RUN=folder FLIGHT=test SHOW=from:to:cursor SIZE=1180x1500 PICTURE=file.png: one flight's plots"
 	@echo "make setup     prepare .venv only (every target does that first)"
 	@echo "make clean     remove .venv and all caches"
 	@echo "variables: RIG=$(RIG) WORKERS=$(WORKERS) PYTHON=$(PYTHON)"
@@ -49,10 +54,9 @@ clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 pictures: setup
-	@command -v chromium >/dev/null || { echo "pictures need chromium: apt-get install chromium" >&2; exit 1; }
 	@rm -rf build/pictures && mkdir -p build/pictures docs/images
 	@$(BIN)/hil qualify tests/launcher --rig $(RIG) --run-folder build/pictures/run -- -q >/dev/null
-	@chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --disable-background-networking --no-first-run \
-		--user-data-dir=build/pictures/profile --window-size=1180,1500 --screenshot=docs/images/report.png \
-		file://$(CURDIR)/build/pictures/run/report.html >/dev/null 2>&1
-	@ls docs/images/report.png
+	@$(BIN)/python tests/harness/chromium.py build/pictures/run docs/images/report.png
+
+flight-picture: setup
+	@$(BIN)/python tests/harness/chromium.py $(RUN) $(PICTURE) --test $(FLIGHT) --size $(SIZE) $(if $(SHOW),--show=$(SHOW))

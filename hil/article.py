@@ -21,10 +21,11 @@ from hil.ports import Port, Ports, PowerInput
 from hil.units import ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.random import Generator
 
+    from hil.can.protection import Sender
     from hil.clock import Clock, Event
     from hil.faults import Fault
     from hil.noise import Streams
@@ -73,6 +74,8 @@ class Article(Closed):
     live_ports: dict[str, object]
     powered: bool
     halted: bool
+    _buses: tuple[BusConnection, ...]
+    _broadcasts: dict[str, Sender]
     _streams: Streams
     _timers: list[Event]
     _hold_up: Event | None
@@ -91,6 +94,8 @@ class Article(Closed):
         self.live_ports = {}
         for name, port in self.declared_ports().items():
             self.live_ports[name] = port.bind(ports, self)
+        self._buses = tuple(port for port in self.live_ports.values() if isinstance(port, BusConnection))
+        self._broadcasts = {}
         self.build()
         ports.wiring.pin(f"{self.name}.{self.POWER}").on_change(self._supply_changed)
 
@@ -144,6 +149,42 @@ class Article(Closed):
     def noise(self, source: str) -> Generator:
         """The random stream of one of its noise sources."""
         return self._streams.stream(self.name, source)
+
+    def broadcast(self, message: str, signals: Mapping[str, float | int | str]) -> None:
+        """Send one frame on every bus the article is on: the same data and the same counter on each.
+
+        A message that is broadcast has one stream for all buses; what one bus does not take, the others still carry.
+        An article without power sends nothing.
+
+        Args:
+            message: its name without the article's prefix, or in full.
+            signals: physical values, or names of a value table.
+
+        Raises:
+            WiringError: for an article without a bus, or with buses of different databases.
+            BusError: for an unknown message or signal, a missing one, or a value out of range.
+        """
+        if not self.powered:
+            return
+        sender = self._broadcasts.get(message)
+        if sender is None:
+            sender = self._broadcasts[message] = self._broadcast_sender(message)
+        frame = sender.frame(signals)
+        for port in self._buses:
+            port.node.send(frame)
+
+    def _broadcast_sender(self, message: str) -> Sender:
+        if not self._buses:
+            raise WiringError(f"{self.name} has no bus port, so it cannot broadcast {message}")
+        first, *others = self._buses
+        name = first.full_name(message)
+        for other in others:
+            if other.database.path != first.database.path or other.full_name(message) != name:
+                raise WiringError(
+                    f"{self.name}: its buses have different databases, {first.database.path} and "
+                    f"{other.database.path}: one frame of {name} does not fit both; send it on each bus by itself"
+                )
+        return first.database.sender(name)
 
     def after(self, delay_ns: int, fn: Callable[[], None], *, hardware: bool = False) -> Event:
         """Call ``fn`` after a delay [ns], unless power goes first; software timers also need a running CPU."""
@@ -205,7 +246,7 @@ class Article(Closed):
     def _go_up(self) -> None:
         self.powered = True
         self._power.draw(self.as_built.idle_a, self.as_built.nominal_v)
-        for port in self._bus_ports():
+        for port in self._buses:
             port.node.power(True)
         self.power_up()
 
@@ -214,13 +255,10 @@ class Article(Closed):
         self.powered = False
         self._stop_timers()
         self.power_down()
-        for port in self._bus_ports():
+        for port in self._buses:
             port.node.power(False)
         self._power.draw(0.0, self.as_built.nominal_v)
         self._supply_changed()
-
-    def _bus_ports(self) -> list[BusConnection]:
-        return [port for port in self.live_ports.values() if isinstance(port, BusConnection)]
 
     def _stop_timers(self) -> None:
         for event in self._timers:

@@ -14,26 +14,39 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hil.can.frame import Frame
-    from hil.can.protection import Receiver, Sender
+    from hil.can.protection import Sender
     from hil.ports import Bearer, BusAttachment, Ports
 
 
 class BusConnection:
-    """A CAN port of a live article: named messages out, with counter and CRC filled in; named messages in."""
+    """A CAN port of a live article: named messages out, with counter and CRC filled in; named messages in.
+
+    Its controller accepts the identifiers of the messages the article takes, and no others.
+    """
 
     def __init__(self, article: Bearer, attachment: BusAttachment) -> None:
         self._article = article
-        self._database = attachment.database
+        self.database = attachment.database
+        """The messages of the bus it meets."""
         self.prefix = attachment.prefix
         """Prefix of the article's own messages in the database."""
         self._senders: dict[str, Sender] = {}
-        self._receivers: dict[str, tuple[Receiver | None, Callable[[Mapping[str, float | int | str]], None]]] = {}
+        self._ends: dict[str, Callable[[], None]] = {}
         self.node = attachment.node
-        self.node.on_frame(self._frame)
+        self.node.on_frame(_nothing, accept=())
         self.node.power(False)
 
+    def full_name(self, message: str) -> str:
+        """The name of a message in the database: the article's own with its prefix, else that very name.
+
+        Raises:
+            BusError: when the database has neither.
+        """
+        own = f"{self.prefix}_{message}"
+        return message if own not in self.database and message in self.database else self.database.message(own).name
+
     def send(self, message: str, signals: Mapping[str, float | int | str]) -> None:
-        """Send one of the article's own messages, named without its prefix; an article without power sends nothing.
+        """Send a message, named without the article's prefix or in full; an article without power sends nothing.
 
         Raises:
             BusError: for an unknown message or signal, a missing one, or a value out of range.
@@ -42,13 +55,14 @@ class BusConnection:
             return
         sender = self._senders.get(message)
         if sender is None:
-            sender = self._senders[message] = self._database.sender(f"{self.prefix}_{message}")
+            sender = self._senders[message] = self.database.sender(self.full_name(message))
         self.node.send(sender.frame(signals))
 
     def on(self, message: str, fn: Callable[[Mapping[str, float | int | str]], None], *, checked: bool = True) -> None:
         """Call ``fn(signals)`` for every message of that full name whose counter and CRC are right.
 
-        Nothing is received while the article's software does not run.
+        Nothing is received while the article's software does not run. A second call for a message takes the place of
+        the first.
 
         Args:
             message: full name of the message.
@@ -58,18 +72,21 @@ class BusConnection:
         Raises:
             BusError: when the database has no such message.
         """
-        self._receivers[message] = (self._database.receiver(message) if checked else None, fn)
+        article, decode = self._article, self.database.decoder(message)
+        receiver = self.database.receiver(message) if checked else None
 
-    def _frame(self, frame: Frame) -> None:
-        if not self._article.running:
-            return
-        message = self._database.find(frame)
-        entry = None if message is None else self._receivers.get(message.name)
-        if entry is None:
-            return
-        receiver, fn = entry
-        if receiver is None or receiver.check(frame) is None:
-            fn(self._database.decode(frame))
+        def arrived(frame: Frame) -> None:
+            if article.running and (receiver is None or receiver.check(frame) is None):
+                fn(decode(frame))
+
+        previous = self._ends.get(message)
+        if previous is not None:
+            previous()
+        self._ends[message] = self.node.on_frame(arrived, accept=[self.database.identifier(message)])
+
+
+def _nothing(frame: Frame) -> None:
+    """Take no frame: an article that asked for none accepts none."""
 
 
 class BusPort(Port[BusConnection]):

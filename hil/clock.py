@@ -9,6 +9,7 @@ This is the only module that imports ``time``.
 
 from __future__ import annotations
 
+import functools
 import heapq
 import operator
 import threading
@@ -17,6 +18,7 @@ from collections import deque
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum
+from threading import get_ident
 from typing import TYPE_CHECKING, Protocol, SupportsIndex
 
 from hil.errors import ClockError, DeadlockError
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 _ROUNDS_MAX = 1_000  # rounds at one instant before two callbacks are feeding each other for ever
 _READS_MAX = 1_000_000  # reads of `now` without a wait before a test is spinning
 _PATIENCE_NS = 3_600 * s  # virtual time after which a wait without a deadline is given up
-_EVENTS_MAX = 1_000_000  # events in one round of one instant
+_EVENTS_MAX = 100_000  # events at one instant before callbacks are feeding each other for ever
+_NAMED_MAX = 64  # events of such a chain that are looked at, to name the callbacks in it
 
 
 class Phase(IntEnum):
@@ -156,8 +159,9 @@ class Clock:
             ClockError: for a time in the past, or a call from a thread the clock does not manage.
             TypeError: for a time that is not an integer.
         """
-        time_ns = _integer(time_ns, "clock.at")
-        if threading.get_ident() != self._thread:
+        if not isinstance(time_ns, int):
+            time_ns = _integer(time_ns, "clock.at")
+        if get_ident() != self._thread:
             raise self._foreign_thread("clock.at")
         self._catch_up()
         if time_ns < self._now:
@@ -330,9 +334,9 @@ class Clock:
         heap = self._heap
         if not heap or heap[0][0] > self._now:
             return
-        self._reads = 0
         self._dispatching = True
-        limit, count, round_ = self._now, 0, 0
+        limit, instant, count = self._now, self._now, 0
+        chain: list[Callable[[], object]] = []
         try:
             while heap and heap[0][0] <= limit:
                 time_ns, round_, phase, _, event = heapq.heappop(heap)
@@ -341,12 +345,15 @@ class Clock:
                     continue
                 if event.once:
                     event.fn = None
-                self._round, self._phase = round_, phase
+                self._round, self._phase, self._reads = round_, phase, 0
                 self._tick(time_ns)
                 fn()
-                count += 1
+                count = count + 1 if time_ns == instant else 1
+                instant = time_ns
                 if round_ > _ROUNDS_MAX or count > _EVENTS_MAX:
-                    raise self._runaway(fn)
+                    chain.append(fn)
+                    if len(chain) >= _NAMED_MAX:
+                        raise self._runaway(chain, rounds=round_ > _ROUNDS_MAX)
         finally:
             self._dispatching = False
             self._round = 0
@@ -393,10 +400,12 @@ class Clock:
             "give the wait a deadline (within=..., timeout=...) or schedule what it waits for"
         )
 
-    def _runaway(self, fn: Callable[[], object]) -> ClockError:
+    def _runaway(self, chain: list[Callable[[], object]], *, rounds: bool) -> ClockError:
+        many = f"{_ROUNDS_MAX} rounds" if rounds else f"{_EVENTS_MAX} events"
+        involved = ", ".join(dict.fromkeys(map(_callback_name, chain)))
         return ClockError(
-            f"more than {_ROUNDS_MAX} rounds at {format_time(self._now)}: callbacks schedule each other within one "
-            f"instant for ever, the last of them {fn!r}; give one of them a delay"
+            f"more than {many} at {format_time(self._now)}: callbacks schedule each other within one instant for "
+            f"ever: {involved}; give one of them a delay"
         )
 
 
@@ -490,6 +499,22 @@ class WallClock(Clock):
         self.worst_lateness_ns = max(self.worst_lateness_ns, late)
         if late > self.max_lateness_ns:
             self.late_ticks.append((due_ns, late))
+
+
+def _callback_name(fn: object) -> str:
+    """What a scheduled call is called: its module and name, and the name of the object it belongs to."""
+    while True:
+        owner = getattr(fn, "__self__", None)
+        if isinstance(owner, _Repeating):
+            fn = owner.work
+        elif isinstance(fn, functools.partial):
+            fn = next((given for given in fn.args if callable(given)), fn.func)
+        else:
+            break
+    kind = type(fn)
+    name = f"{getattr(fn, '__module__', kind.__module__)}.{getattr(fn, '__qualname__', kind.__qualname__)}"
+    whose = getattr(owner, "name", None)
+    return f"{name} of {whose}" if isinstance(whose, str) else name
 
 
 def _integer(value: SupportsIndex, where: str) -> int:

@@ -1,7 +1,8 @@
 """Datagrams between articles and clients: whole messages of bytes, as a UDP stream carries them.
 
-A datagram net hands what one pin sends to all others at the same instant, device phase. Latency, loss and order are
-the sender's: a tracker that reports late sends late.
+A datagram net hands what one pin sends to everybody who listens anywhere on it, at the same instant, device phase; who
+listens at the sender's own pin taps its cable. Latency, loss and order are the sender's: a tracker that reports late
+sends late.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class DatagramPin:
         self._listeners: tuple[Listener, ...] = ()
 
     def send(self, payload: bytes) -> None:
-        """Send one datagram to every other pin on the net; nobody may be listening.
+        """Send one datagram to every other pin on the net, and to who taps this one; nobody may be listening.
 
         Raises:
             WiringError: for a payload longer than one datagram.
@@ -51,9 +52,9 @@ class DatagramPin:
         if self.open_count:
             return
         sent_ns = self._clock.now
-        for peer in self.peers:
-            if peer._listeners and not peer.open_count:  # noqa: SLF001  # of its own kind
-                self._clock.at(sent_ns, lambda peer=peer: peer.take(payload, sent_ns), Phase.DEVICE)
+        for end in (self, *self.peers):
+            if end._listeners and not end.open_count:  # noqa: SLF001  # of its own kind
+                self._clock.at(sent_ns, lambda end=end: end.take(payload, sent_ns), Phase.DEVICE)
 
     def take(self, payload: bytes, sent_ns: int) -> None:
         """A datagram has arrived: tell whoever listens."""
@@ -61,7 +62,7 @@ class DatagramPin:
             fn(payload, sent_ns)
 
     def on(self, fn: Listener) -> Callable[[], None]:
-        """Call ``fn(payload, sent_ns)`` for every datagram that arrives; the returned call ends it."""
+        """Call ``fn(payload, sent_ns)`` for every datagram on the cable; the returned call ends it."""
         self._listeners = (*self._listeners, fn)
 
         def stop() -> None:

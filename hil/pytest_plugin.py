@@ -291,6 +291,12 @@ def measure(request: pytest.FixtureRequest) -> Callable[..., Measurement]:
 
 
 @pytest.fixture
+def record(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """``record(what, **fields)`` lays a plot, a mark or a row of a table beside the measurements for the report."""
+    return _trial(request).record
+
+
+@pytest.fixture
 def always(request: pytest.FixtureRequest) -> Callable[..., Monitor[Any]]:
     """``always(signal, value)`` watches in the background that a condition holds to the end of the test."""
     from hil.signal import Condition

@@ -170,6 +170,7 @@ class Signal(Generic[Value]):
             samples that arrive (frames, readings), of which only those produced after the mark count.
         max_age_ns: for arriving samples, the gap after which ``stays`` and ``always`` call the signal lost [ns].
         choices: the names of all states it can be in, where it has named states; none when that is not known.
+        backlog: for a signal whose samples wait to be decoded: puts those that wait; called before every reading.
     """
 
     def __init__(
@@ -181,6 +182,7 @@ class Signal(Generic[Value]):
         held: bool = False,
         max_age_ns: int | None = None,
         choices: Collection[str] = (),
+        backlog: Callable[[], None] | None = None,
     ) -> None:
         self.choices = tuple(choices)
         self.name = name
@@ -192,6 +194,7 @@ class Signal(Generic[Value]):
         self._produced: list[int] = []
         self._values: list[Value] = []
         self._listeners: list[Callable[[Value, int], None]] = []
+        self._catch_up = _nothing if backlog is None else backlog
 
     def __repr__(self) -> str:
         return f"<signal {self.name}: {self.describe_last()}>"
@@ -217,30 +220,40 @@ class Signal(Generic[Value]):
 
     def on_sample(self, fn: Callable[[Value, int], None]) -> Callable[[], None]:
         """Call ``fn(value, produced_ns)`` for every new sample; the returned call ends that."""
+        self._catch_up()
         self._listeners.append(fn)
         return lambda: self._listeners.remove(fn) if fn in self._listeners else None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody is told of every sample."""
+        return bool(self._listeners)
 
     # -- reading ------------------------------------------------------------------------------------------
 
     @property
     def last(self) -> Reading[Value] | None:
         """The newest sample, whatever its age; None when there never was one."""
+        self._catch_up()
         if not self._values:
             return None
         return Reading(self._values[-1], self._produced[-1], self.name, self.unit)
 
     def history(self, since_ns: int = 0, until_ns: int | None = None) -> list[Reading[Value]]:
         """The samples produced in a span of rig time [ns], both ends included."""
+        self._catch_up()
         first = bisect_left(self._produced, since_ns)
         end = len(self._produced) if until_ns is None else bisect_right(self._produced, until_ns)
         return [Reading(self._values[i], self._produced[i], self.name, self.unit) for i in range(first, end)]
 
     def samples(self) -> tuple[Sequence[int], Sequence[Value]]:
         """Production times [ns] and values of all samples, in order."""
+        self._catch_up()
         return list(self._produced), list(self._values)
 
     def describe_last(self) -> str:
         """The newest sample in words, with its time."""
+        self._catch_up()
         if not self._values:
             return "never seen"
         return f"{self._show(self._values[-1])} at {format_time(self._produced[-1])}"
@@ -326,6 +339,7 @@ class Signal(Generic[Value]):
         Returns:
             The reading, or None; and the index to look from next time.
         """
+        self._catch_up()
         first = max(start, self._first_index(since_ns))
         for index in range(first, len(self._values)):
             if condition.holds(self._values[index]):
@@ -448,6 +462,10 @@ class Monitor(Generic[Value]):
         self._newest_ns = max(self._newest_ns, at)
         if self.violation is None and not self.condition.holds(value):
             self.violation = Reading(value, at, self.signal.name, self.signal.unit)
+
+
+def _nothing() -> None:
+    """Nothing waits to be decoded."""
 
 
 def show(value: object) -> str:

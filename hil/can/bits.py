@@ -40,12 +40,24 @@ def measure(frame: Frame) -> tuple[int, int]:
     Raises:
         BusError: for an identifier, length or data type that classic CAN does not have.
     """
-    data = frame.data
-    key, bits, crc, row, shares = _header(
-        frame.arbitration_id, frame.extended, frame.remote, frame.requested if frame.remote else len(data)
-    )
-    if data.__class__ is not bytes or (frame.remote and data):
+    arbitration_id, data, extended, remote, requested, _, _, _ = frame
+    if data.__class__ is not bytes or (remote and data):
+        _header(arbitration_id, extended, remote, requested if remote else len(data))
         raise BusError(_bad_data(frame))
+    return _measured(arbitration_id, data, extended, remote, requested)
+
+
+def arbitration_key(arbitration_id: int, extended: bool = False, remote: bool = False) -> int:
+    """What decides arbitration, lowest first: the bits of a frame from identifier to RTR, in wire order."""
+    if extended:
+        return (arbitration_id >> 18) << 21 | 0b11 << 19 | (arbitration_id & 0x3FFFF) << 1 | remote
+    return arbitration_id << 21 | remote << 20
+
+
+@lru_cache(maxsize=1024)
+def _measured(arbitration_id: int, data: bytes, extended: bool, remote: bool, requested: int) -> tuple[int, int]:
+    """As :func:`measure`; what goes out on two buses, or again and again, is measured once."""
+    key, bits, crc, row, shares = _header(arbitration_id, extended, remote, requested if remote else len(data))
     for byte, share in zip(data, shares, strict=True):
         crc ^= share[byte]
         row, stuffed = row[byte]
@@ -102,14 +114,7 @@ def _header(
         state, extra = _step(state, int(bit))
         stuffed += extra
     length = len(bits) + 8 * size + _CRC_BITS + _TAIL_BITS + stuffed
-    return _key(arbitration_id, extended, remote), length, crc, _ROWS[state], _SHARES[8 - size :]
-
-
-def _key(arbitration_id: int, extended: bool, remote: bool) -> int:
-    """Bits in wire order: base identifier, RTR or SRR, IDE, extended identifier, RTR of an extended frame."""
-    if extended:
-        return (arbitration_id >> 18) << 21 | 0b11 << 19 | (arbitration_id & 0x3FFFF) << 1 | remote
-    return arbitration_id << 21 | remote << 20
+    return arbitration_key(arbitration_id, extended, remote), length, crc, _ROWS[state], _SHARES[8 - size :]
 
 
 def _header_bits(arbitration_id: int, extended: bool, remote: bool, dlc: int) -> str:

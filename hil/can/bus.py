@@ -27,7 +27,7 @@ from hil.errors import BusError
 from hil.units import s
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from can.typechecking import AutoDetectedConfig, CanFilters
 
@@ -157,9 +157,16 @@ class SimBus(can.BusABC):
             if message is not None:
                 yield message
 
-    def listen(self, fn: Callable[[Frame], object]) -> Callable[[], None]:
-        """Call ``fn`` with every frame of another node at its end of frame, filters or not; returns what ends it."""
-        return self.node.on_frame(fn)
+    def listen(
+        self, fn: Callable[[Frame], object], accept: Iterable[tuple[int, bool]] | None = None
+    ) -> Callable[[], None]:
+        """Call ``fn`` with every frame of another node at its end of frame, filters or not; returns what ends it.
+
+        Args:
+            fn: takes the frame.
+            accept: (identifier, extended) of the data frames it wants; None for every frame.
+        """
+        return self.node.on_frame(fn, accept)
 
     def _apply_filters(self, filters: CanFilters | None) -> None:
         if filters is None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cantools.database.errors import DecodeError, EncodeError
 from cantools.database.namedsignalvalue import NamedSignalValue
 
+from hil.can.codec import Codec
 from hil.can.dbc import read_dbc
 from hil.can.frame import Frame
 from hil.can.protection import Protection, Receiver, Sender
@@ -21,19 +22,23 @@ from hil.errors import BusError
 from hil.units import ms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from cantools.database import Message, Signal
 
 
 class Database:
-    """The messages of one DBC file; :meth:`load` makes it."""
+    """The messages of one DBC file; :meth:`load` makes it.
+
+    What is plainly right is coded by a :class:`hil.can.codec.Codec` per message, the rest by cantools.
+    """
 
     def __init__(self, path: Path, messages: list[Message], protections: dict[str, Protection]) -> None:
         self.path = path
         self._by_name = {message.name: message for message in messages}
         self._by_id = {(message.frame_id, message.is_extended_frame): message for message in messages}
         self._protections = protections
+        self._codecs: dict[str, Codec] = {}
 
     @classmethod
     def load(cls, path: Path | str) -> Database:
@@ -52,6 +57,19 @@ class Database:
     def names(self) -> list[str]:
         """The names of all messages, in the order of the file."""
         return list(self._by_name)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a message of that name."""
+        return name in self._by_name
+
+    def identifier(self, name: str) -> tuple[int, bool]:
+        """The identifier of a message, and whether it is an extended one; what an acceptance filter takes.
+
+        Raises:
+            BusError: when there is no message of that name.
+        """
+        message = self.message(name)
+        return message.frame_id, message.is_extended_frame
 
     def message(self, name: str) -> Message:
         """A message by name, as cantools describes it.
@@ -115,18 +133,11 @@ class Database:
         Raises:
             BusError: for an unknown message or signal, a missing one, or a value out of range.
         """
-        message, protection = self.message(name), self.protection(name)
-        values = dict(signals)
-        seal = protection.crc_signal is not None and protection.crc_signal not in values
-        if protection.crc_signal is not None:
-            values.setdefault(protection.crc_signal, 0)
-        if protection.counter is not None:
-            values.setdefault(protection.counter.signal, protection.counter.first if counter is None else counter)
-        try:
-            data = message.encode(values)
-        except (EncodeError, OverflowError, ValueError, KeyError, TypeError) as problem:
-            raise self._refused(message, signals, problem) from problem
-        return Frame(message.frame_id, protection.seal(data) if seal else data, message.is_extended_frame)
+        message = self.message(name)
+        data = self._codec(message).encode(signals, counter)
+        if data is None:
+            data = self._encoded(message, signals, counter)
+        return Frame(message.frame_id, data, message.is_extended_frame)
 
     def decode(self, frame: Frame) -> dict[str, float | int | str]:
         """The physical values in a frame; a value with a name in the value table comes as that name.
@@ -137,6 +148,71 @@ class Database:
         message = self.find(frame)
         if message is None:
             raise BusError(f"{self.path} has no message for frame {frame}; {self._near(frame)}")
+        found = self._codec(message).decode(frame.data)
+        return self._decoded(message, frame) if found is None else found
+
+    def decoder(self, name: str) -> Callable[[Frame], dict[str, float | int | str]]:
+        """What decodes the frames of one message as :meth:`decode` does, for whoever knows which message it is.
+
+        Raises:
+            BusError: when there is no message of that name.
+        """
+        message = self.message(name)
+        decode, strictly = self._codec(message).decode, self._decoded
+
+        def decoded(frame: Frame) -> dict[str, float | int | str]:
+            return decode(frame.data) or strictly(message, frame)
+
+        return decoded
+
+    def sender(self, name: str) -> Sender:
+        """A new stream of a message to send: counts and protects its frames.
+
+        Raises:
+            BusError: when there is no message of that name.
+        """
+        message, counter = self.message(name), self.protection(name).counter
+        codec, (identifier, extended) = self._codec(message), self.identifier(name)
+
+        def frame(signals: Mapping[str, float | int | str], count: int) -> Frame:
+            data = codec.encode(signals, count)
+            return Frame(identifier, self._encoded(message, signals, count) if data is None else data, extended)
+
+        return Sender(frame, counter)
+
+    def receiver(self, name: str) -> Receiver:
+        """A new stream of a message to receive: checks counter and CRC of its frames.
+
+        Raises:
+            BusError: when there is no message of that name.
+        """
+        return Receiver(self.protection(name))
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _codec(self, message: Message) -> Codec:
+        codec = self._codecs.get(message.name)
+        if codec is None:
+            codec = self._codecs[message.name] = Codec(message, self._protections[message.name])
+        return codec
+
+    def _encoded(self, message: Message, signals: Mapping[str, float | int | str], counter: int | None) -> bytes:
+        """The data of a frame as cantools codes them, sealed."""
+        protection = self._protections[message.name]
+        values = dict(signals)
+        seal = protection.crc_signal is not None and protection.crc_signal not in values
+        if protection.crc_signal is not None:
+            values.setdefault(protection.crc_signal, 0)
+        if protection.counter is not None:
+            values.setdefault(protection.counter.signal, protection.counter.first if counter is None else counter)
+        try:
+            data = message.encode(values)
+        except (EncodeError, OverflowError, ValueError, KeyError, TypeError) as problem:
+            raise self._refused(message, signals, problem) from problem
+        return protection.seal(data) if seal else data
+
+    def _decoded(self, message: Message, frame: Frame) -> dict[str, float | int | str]:
+        """The values in a frame as cantools decodes them."""
         try:
             values = message.decode(frame.data, allow_excess=False)
         except DecodeError as problem:
@@ -149,25 +225,6 @@ class Database:
             name: str(value) if isinstance(value, NamedSignalValue) else value  # type: ignore[misc]  # plain signal
             for name, value in values.items()
         }
-
-    def sender(self, name: str) -> Sender:
-        """A new stream of a message to send: counts and protects its frames.
-
-        Raises:
-            BusError: when there is no message of that name.
-        """
-        counter = self.protection(name).counter
-        return Sender(lambda signals, count: self.encode(name, signals, count), counter)
-
-    def receiver(self, name: str) -> Receiver:
-        """A new stream of a message to receive: checks counter and CRC of its frames.
-
-        Raises:
-            BusError: when there is no message of that name.
-        """
-        return Receiver(self.protection(name))
-
-    # -- inside -------------------------------------------------------------------------------------------
 
     def _refused(self, message: Message, signals: Mapping[str, float | int | str], problem: Exception) -> BusError:
         where = f"{self.path}: message {message.name}"

@@ -16,7 +16,7 @@ from hil.errors import BusError
 from hil.units import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from hil.can.database import Database
     from hil.can.frame import Frame
@@ -149,9 +149,18 @@ class Bus:
         self._lost = 0
         return count
 
-    def subscribe(self, fn: Callable[[Frame], object]) -> Callable[[], None]:
-        """Call ``fn`` with every frame of another node at its end of frame; returns the call that ends it."""
-        return self._link.listen(fn)
+    def subscribe(self, fn: Callable[[Frame], object], messages: Iterable[str] | None = None) -> Callable[[], None]:
+        """Call ``fn`` with every frame of another node at its end of frame; returns the call that ends it.
+
+        Args:
+            fn: takes the frame.
+            messages: the names of the messages it wants; None for every frame, known to the database or not.
+
+        Raises:
+            BusError: when the database has no such message.
+        """
+        accept = None if messages is None else [self.database.identifier(name) for name in messages]
+        return self._link.listen(fn, accept)
 
     def check(self, name: str) -> Receiver:
         """Begin to check every frame of a message for counter and CRC; the returned stream counts what is wrong.
@@ -160,13 +169,7 @@ class Bus:
             BusError: when the database has no such message.
         """
         receiver = self.database.receiver(name)
-        message = self.database.message(name)
-
-        def arrived(frame: Frame) -> None:
-            if self.database.find(frame) is message:
-                receiver.check(frame)
-
-        self.subscribe(arrived)
+        self.subscribe(receiver.check, [name])
         return receiver
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import can
 
@@ -49,6 +49,11 @@ class Link(Protocol):
         """Queue a frame; raises ``can.CanOperationError`` when it is not taken."""
         ...
 
-    def listen(self, fn: Callable[[Frame], object]) -> Callable[[], None]:
-        """Call ``fn`` on the rig clock with every frame received; the returned call ends it."""
+    def listen(
+        self, fn: Callable[[Frame], object], accept: Iterable[tuple[int, bool]] | None = None
+    ) -> Callable[[], None]:
+        """Call ``fn`` on the rig clock with every frame received; the returned call ends it.
+
+        ``accept`` narrows that to data frames with these (identifier, extended).
+        """
         ...

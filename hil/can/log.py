@@ -6,6 +6,7 @@ rounded down. Error frames are written as SocketCAN error messages. Source: linu
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hil.can.frame import describe
@@ -23,6 +24,7 @@ _CONTROLLER_TX_PASSIVE = 0x20
 _PROTOCOL_BIT = 0x01
 _PROTOCOL_TX = 0x80
 _LOCATION_ACK = 0x19
+_STAMP_FILL = 10**16  # gives a count of microseconds 16 digits with their leading zeros, behind a 1
 
 
 class WireError(NamedTuple):
@@ -45,11 +47,22 @@ def frame_line(frame: Frame, bus: str) -> str:
     >>> frame_line(Frame(0x123, bytes([0x11, 0x22]), at_ns=1_000_258_000), "bus_a")
     '(0000000001.000258) bus_a 123#1122'
     """
-    seconds, rest = divmod(frame.at_ns, 1_000_000_000)
-    if frame.extended or frame.remote:
-        text = describe(frame[0], frame[1], extended=frame.extended, remote=frame.remote, dlc=frame.dlc)
-        return f"({seconds:010d}.{rest // 1000:06d}) {bus} {text}"
-    return f"({seconds:010d}.{rest // 1000:06d}) {bus} {frame[0]:03X}#{frame[1].hex().upper()}"
+    identifier, data, extended, remote, _, _, at_ns, _ = frame
+    if remote:
+        text = describe(identifier, data, extended=extended, remote=True, dlc=frame.dlc)
+        return f"{_stamp(at_ns)} {bus} {text}"
+    return f"{_stamp(at_ns)} {_head(bus, identifier, extended)}{data.hex().upper()}"
+
+
+def _stamp(at_ns: int) -> str:
+    """A rig time in candump text: ten digits of seconds, six of microseconds."""
+    digits = str(_STAMP_FILL + at_ns // 1000)
+    return f"({digits[1:11]}.{digits[11:]})"
+
+
+@lru_cache(maxsize=1024)
+def _head(bus: str, arbitration_id: int, extended: bool) -> str:
+    return f"{bus} {describe(arbitration_id, b'', extended=extended, remote=False, dlc=0)}"
 
 
 def error_line(error: WireError, bus: str) -> str:
@@ -72,5 +85,4 @@ def error_line(error: WireError, bus: str) -> str:
         flags |= _ERR_CONTROLLER
         data[1] = _CONTROLLER_TX_PASSIVE
     data[6], data[7] = min(error.tec, 255), min(error.rec, 255)
-    seconds, rest = divmod(error.at_ns, 1_000_000_000)
-    return f"({seconds:010d}.{rest // 1000:06d}) {bus} {flags:08X}#{data.hex().upper()}"
+    return f"{_stamp(error.at_ns)} {bus} {flags:08X}#{data.hex().upper()}"

@@ -12,12 +12,12 @@ from enum import Enum
 from threading import get_ident
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from hil.can.bits import measure
+from hil.can.bits import arbitration_key, measure
 from hil.clock import Phase
 from hil.errors import BusError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from hil.can.frame import Frame
     from hil.can.segment import Segment
@@ -40,6 +40,9 @@ class NodeState(Enum):
     BUS_OFF = "bus-off"
     UNPOWERED = "unpowered"
     DETACHED = "detached"
+
+
+_ACTIVE = NodeState.ERROR_ACTIVE
 
 
 class CanNode:
@@ -67,6 +70,7 @@ class CanNode:
         self.auto_recover = auto_recover
         self.sent = 0
         self.received = 0
+        """Frames of other nodes that it accepted."""
         self.refused = 0
         """Frames :meth:`send` did not take: bus-off, no power, or the queue full."""
         self.discarded = 0
@@ -115,7 +119,7 @@ class CanNode:
         """
         if get_ident() != self._thread:
             self._clock.at(self._clock.now, _nothing)  # the clock says what it thinks of this thread
-        if self._standing is not NodeState.ERROR_ACTIVE or len(self.queue) >= self.tx_depth:
+        if self._standing is not _ACTIVE or len(self.queue) >= self.tx_depth:
             measure(frame)
             self.refused += 1
             return False
@@ -124,9 +128,25 @@ class CanNode:
         self._enqueue(frame)
         return True
 
-    def on_frame(self, fn: Callable[[Frame], object]) -> Callable[[], None]:
-        """Call ``fn`` with every frame of another node at its end of frame; returns the call that ends it."""
-        return self._received.add(fn)
+    def on_frame(
+        self, fn: Callable[[Frame], object], accept: Iterable[tuple[int, bool]] | None = None
+    ) -> Callable[[], None]:
+        """Call ``fn`` with every frame of another node at its end of frame; returns the call that ends it.
+
+        Args:
+            fn: takes the frame.
+            accept: (identifier, extended) of the data frames it wants: an acceptance filter; None wants every frame.
+                A controller acknowledges every frame, whatever it accepts.
+        """
+        keys = None if accept is None else {arbitration_key(*wanted) for wanted in accept}
+        end = self._received.add(fn, keys)
+        self.segment.listeners_changed()
+
+        def stop() -> None:
+            end()
+            self.segment.listeners_changed()
+
+        return stop
 
     def on_sent(self, fn: Callable[[Frame], object]) -> Callable[[], None]:
         """Call ``fn`` with every frame of this node at its end of frame; returns the call that ends it."""
@@ -181,15 +201,29 @@ class CanNode:
 
     # -- for the wire -------------------------------------------------------------------------------------
 
-    def take(self, frame: Frame) -> None:
+    def calls_for(self, key: int) -> tuple[Callable[[Frame], object], ...] | None:
+        """The calls to make with a frame of this arbitration key; None when the node does not accept it.
+
+        A node at which nobody listens has no filter and accepts everything.
+        """
+        calls = self._received.wanting(key)
+        return calls if calls or not self._received.calls else None
+
+    def heard_well(self) -> None:
         """A frame of another node has ended well."""
         if self.rec:
             self.rec = self.rec - 1 if self.rec < PASSIVE_FROM else _REC_AFTER_PASSIVE
+
+    def take(self, frame: Frame, key: int) -> None:
+        """A frame of another node has ended well: hand it on if the node accepts it, and has room for it."""
+        calls = self.calls_for(key)
+        if calls is None:
+            return
         if self._faults.dropping and self._faults.drops(self.name, frame):
             self.overruns += 1
             return
         self.received += 1
-        for fn in self._received.calls:
+        for fn in calls:
             fn(frame)
 
     def transmitted(self, pending: Pending) -> None:
@@ -287,7 +321,7 @@ class CanNode:
             insort(self.queue, (key, self._sequence, frame, bits))
         else:
             self.queue.append((key, self._sequence, frame, bits))
-        self.segment.request(key)
+        self.segment.request(self, key)
 
     def _send_faulty(self, frame: Frame) -> bool:
         measure(frame)
@@ -336,17 +370,30 @@ class _Listeners:
 
     def __init__(self) -> None:
         self.calls: tuple[Callable[[Frame], object], ...] = ()
+        """All of them, whatever they want."""
+        self._entries: tuple[_Listener, ...] = ()
 
-    def add(self, fn: Callable[[Frame], object]) -> Callable[[], None]:
-        self.calls = (*self.calls, fn)
-        pending = [fn]
+    def add(self, fn: Callable[[Frame], object], keys: set[int] | None = None) -> Callable[[], None]:
+        """Make the call for frames with these arbitration keys, or for all; returns what ends it."""
+        entry = _Listener(fn, keys)
+        self._replace((*self._entries, entry))
+        return lambda: self._replace(tuple(other for other in self._entries if other is not entry))
 
-        def stop() -> None:
-            if pending:
-                index = self.calls.index(pending.pop())
-                self.calls = self.calls[:index] + self.calls[index + 1 :]
+    def wanting(self, key: int) -> tuple[Callable[[Frame], object], ...]:
+        """The calls for a frame with this arbitration key, in the order they were added."""
+        return tuple(entry.fn for entry in self._entries if entry.keys is None or key in entry.keys)
 
-        return stop
+    def _replace(self, entries: tuple[_Listener, ...]) -> None:
+        self._entries = entries
+        self.calls = tuple(entry.fn for entry in entries)
+
+
+class _Listener:
+    """One call, and the arbitration keys it is made for; None for all."""
+
+    def __init__(self, fn: Callable[[Frame], object], keys: set[int] | None) -> None:
+        self.fn = fn
+        self.keys = keys
 
 
 def _nothing() -> None:

@@ -16,7 +16,7 @@ design; it follows the idea of the AUTOSAR end-to-end profiles and is compatible
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,7 @@ def _crc8_table() -> bytes:
 
 
 _CRC8 = _crc8_table()
+_BYTE = tuple(bytes([value]) for value in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +90,37 @@ class Protection:
     counter: Counter | None
     crc_signal: str | None
     crc_byte: int
+    _begun: int = field(init=False, repr=False, compare=False)
+    """The CRC after the data identifier, with which every frame begins."""
+    _sound: bytes = field(default=b"", init=False, repr=False, compare=False)
+    """The data last found or made sound: they come to several receivers, on two buses."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_begun", crc8_j1850(self.data_id.to_bytes(2, "big")) ^ 0xFF)
 
     def crc_of(self, data: bytes) -> int:
         """The CRC these data should carry."""
-        covered = data[: self.crc_byte] + data[self.crc_byte + 1 :]
-        return crc8_j1850(self.data_id.to_bytes(2, "big") + covered)
+        crc, own = self._begun, self.crc_byte
+        for byte in data[:own] + data[own + 1 :]:
+            crc = _CRC8[crc ^ byte]
+        return crc ^ 0xFF
 
     def seal(self, data: bytes) -> bytes:
         """The data with their CRC filled in."""
         if self.crc_signal is None:
             return data
-        return data[: self.crc_byte] + bytes([self.crc_of(data)]) + data[self.crc_byte + 1 :]
+        sealed = data[: self.crc_byte] + _BYTE[self.crc_of(data)] + data[self.crc_byte + 1 :]
+        object.__setattr__(self, "_sound", sealed)
+        return sealed
+
+    def is_sound(self, data: bytes) -> bool:
+        """Whether data of the right length carry the CRC they should; always, where there is none."""
+        if data is self._sound or self.crc_signal is None:
+            return True
+        sound = data[self.crc_byte] == self.crc_of(data)
+        if sound:
+            object.__setattr__(self, "_sound", data)
+        return sound
 
 
 class Rejection(Enum):
@@ -132,14 +153,15 @@ class Receiver:
         data, protection = frame.data, self.protection
         if len(data) != protection.length:
             return Rejection.LENGTH
-        if protection.crc_signal is not None and data[protection.crc_byte] != protection.crc_of(data):
+        if not protection.is_sound(data):
             self.crc_errors += 1
             return Rejection.CRC
         self.last_gap = 0
-        if protection.counter is not None:
-            value = protection.counter.read(data)
+        counter = protection.counter
+        if counter is not None:
+            value = counter.read(data)
             if self._last is not None:
-                steps = protection.counter.steps(self._last, value)
+                steps = counter.steps(self._last, value)
                 if steps == 0:
                     self.repeated += 1
                     return Rejection.REPEATED

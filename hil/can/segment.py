@@ -8,7 +8,7 @@ becomes idle.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from hil.can.bits import ACK_SLOT_FROM_END, INTERMISSION_BITS, first_difference
 from hil.can.frame import Frame
@@ -17,6 +17,8 @@ from hil.can.node import BUS_OFF_FROM, PASSIVE_FROM, NodeState
 from hil.clock import Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hil.can.faults import BusFaults, Corruption
     from hil.can.node import CanNode, Pending
     from hil.can.tally import Tally
@@ -29,6 +31,10 @@ _RECOVERY_SEQUENCES = 128
 _RECESSIVE_SEQUENCE_BITS = 11
 _LONGEST_BITS = 200  # an extended frame of 8 bytes has at most 157, an error frame adds at most 20
 _NEVER = -1
+_KEYS_MAX = 4096  # identifiers whose readers are remembered; beyond that they are found anew
+
+_Ears: TypeAlias = "tuple[tuple[CanNode, tuple[Callable[[Frame], object], ...]], ...]"
+"""Nodes that accept a frame, each with the calls to make."""
 
 
 class BitTime:
@@ -87,19 +93,31 @@ class Segment:
         self._flight: _Flight | None = None
         self._event: Event | None = None
         self._recovering: list[tuple[CanNode, Event]] = []
+        self._waiting: dict[CanNode, None] = {}  # the nodes that have something to send, in the order they asked
+        self._ears: dict[int, _Ears] = {}  # by arbitration key, the nodes that accept such frames, and their calls
+        self._hurt = False  # whether a receive error counter may be above zero
 
     # -- what nodes call ----------------------------------------------------------------------------------
 
-    def request(self, key: int) -> None:
+    def request(self, node: CanNode, key: int) -> None:
         """A node has queued a frame with this arbitration key."""
+        self._waiting[node] = None
         flight = self._flight
         if flight is None:
             self._plan()
         elif (key <= flight.pending[0] or flight.deferred) and self._clock.now <= flight.start_ns:
-            self.changed()
+            self._plan_again()
 
     def changed(self) -> None:
         """Queues or nodes have changed: choose again unless a frame is on the wire already."""
+        self._waiting = dict.fromkeys(node for node in self.nodes if node.queue)
+        self._plan_again()
+
+    def listeners_changed(self) -> None:
+        """A node accepts other frames than before."""
+        self._ears = {}
+
+    def _plan_again(self) -> None:
         if self._flight is None:
             self._plan()
         elif self._event is not None and self._clock.now <= self._flight.start_ns:
@@ -123,13 +141,17 @@ class Segment:
         """A node takes part from now on; it hears only frames that start from now on."""
         node.segment = self
         node.listening_from_ns = self._joined_ns = self._clock.now
+        self._hurt = self._hurt or node.rec > 0
         if node not in self.nodes:
             self.nodes = (*self.nodes, node)
+            self._ears = {}
         self.changed()
 
     def leave(self, node: CanNode) -> None:
         """A node falls silent; a frame it is just sending is cut off and becomes an error frame for the others."""
         self.nodes = tuple(other for other in self.nodes if other is not node)
+        self._waiting.pop(node, None)
+        self._ears = {}
         for recovering, event in self._recovering:
             if recovering is node:
                 event.cancel()
@@ -153,23 +175,23 @@ class Segment:
         idle = self._idle_ns
         if idle < now:
             idle = now
-        start, key = _NEVER, 0
+        start, key, tied = _NEVER, 0, False
         winner: CanNode | None = None
-        rivals: tuple[tuple[CanNode, Pending], ...] = ()
-        for node in self.nodes:
-            if not node.queue:
-                continue
+        for node in self._waiting:
             may = node.suspended_until_ns
             if may < idle:
                 may = idle
             its_key = node.queue[0][0]
             if winner is None or may < start or (may == start and its_key < key):
-                start, key, winner, rivals = may, its_key, node, ()
+                start, key, winner, tied = may, its_key, node, False
             elif may == start and its_key == key:
-                rivals = (*rivals, (node, node.queue[0]))
+                tied = True
         if winner is None:
             self._flight = self._event = None
             return
+        rivals: tuple[tuple[CanNode, Pending], ...] = ()
+        if tied:
+            winner, rivals = self._tied(start, key)
         flight = _Flight(winner, winner.queue[0], start, start > idle, rivals)
         if rivals or len(self.nodes) == 1 or self.faults.corrupting:
             flight, bits = self._foresee(flight)
@@ -178,6 +200,15 @@ class Segment:
         self._flight = flight
         end = self._failed if flight.error else self._finished
         self._event = self._clock.at(start + self._ns[bits], end, Phase.WIRE)
+
+    def _tied(self, start_ns: int, key: int) -> tuple[CanNode, tuple[tuple[CanNode, Pending], ...]]:
+        """The nodes that start with the same identifier at the same time: the one that joined first, and the others."""
+        tied = [
+            node
+            for node in self.nodes
+            if node in self._waiting and node.queue[0][0] == key and node.suspended_until_ns <= start_ns
+        ]
+        return tied[0], tuple((node, node.queue[0]) for node in tied[1:])
 
     def _foresee(self, flight: _Flight) -> tuple[_Flight, int]:
         """Whether the attempt will fail, and how many bits it will take in all."""
@@ -208,26 +239,48 @@ class Segment:
         now = self._clock.now
         idle = now + self._ns[INTERMISSION_BITS]
         self._settle(start, idle)
-        plain = pending[2]
-        frame = Frame(plain[0], plain[1], plain[2], plain[3], plain[4], start, now, sender.name)
+        key, _, (identifier, data, extended, remote, requested, _, _, _), _ = pending
+        frame = Frame(identifier, data, extended, remote, requested, start, now, sender.name)
         self.tally.frame(frame, idle)
-        sent = self._sent(sender, pending, frame, idle)
-        here = [(node, its) for node, its in rivals if node in self.nodes] if rivals else ()
-        confirmed = [node for node, its in here if self._sent(node, its, frame, idle)] if here else ()
-        if sent:
-            sender.confirm(frame)
+        confirmed = [sender] if self._sent(sender, pending, frame, idle) else []
+        for node, its in rivals:
+            if node in self.nodes and self._sent(node, its, frame, idle):
+                confirmed.append(node)
         for node in confirmed:
             node.confirm(frame)
-        for node in self.nodes:
-            if node is sender or (late and node.listening_from_ns > start):
-                continue
-            if not rivals or all(node is not rival for rival, _ in rivals):
-                node.take(frame)
-        if self._flight is None:
-            for node in self.nodes:
-                if node.queue:
-                    self._plan()
-                    break
+        if late or rivals or self._hurt or self.faults.dropping:
+            for node in self._heard(flight, late=late):
+                node.take(frame, key)
+        else:
+            ears = self._ears.get(key)
+            for node, calls in self._listen(key) if ears is None else ears:
+                if node is not sender:
+                    node.received += 1
+                    for fn in calls:
+                        fn(frame)
+        if self._waiting and self._flight is None:
+            self._plan()
+
+    def _heard(self, flight: _Flight, *, late: bool) -> list[CanNode]:
+        """Every node but the senders has heard a good frame, whether it accepts it or not; those that did."""
+        senders = (flight.sender, *(rival for rival, _ in flight.rivals))
+        heard = [
+            node
+            for node in self.nodes
+            if node not in senders and not (late and node.listening_from_ns > flight.start_ns)
+        ]
+        for node in heard:
+            node.heard_well()
+        self._hurt = any(node.rec for node in self.nodes)
+        return heard
+
+    def _listen(self, key: int) -> _Ears:
+        """The nodes that accept frames with this arbitration key; remembered until a node or a listener changes."""
+        if len(self._ears) >= _KEYS_MAX:
+            self._ears = {}
+        found = [(node, node.calls_for(key)) for node in self.nodes]
+        ears = self._ears[key] = tuple((node, calls) for node, calls in found if calls is not None)
+        return ears
 
     def _sent(self, node: CanNode, pending: Pending, frame: Frame, idle_ns: int) -> bool:
         """A node's frame is through; False when a fault makes its controller send it once more."""
@@ -238,6 +291,8 @@ class Segment:
         if self.faults.duplicating and sequence > 0 and self.faults.duplicates(node.name, frame):
             node.repeat((key, -sequence, plain, bits))
             return False
+        if not node.queue:
+            self._waiting.pop(node, None)
         return True
 
     def _failed(self) -> None:
@@ -255,6 +310,7 @@ class Segment:
         for node in listening:
             if node not in senders:
                 node.receive_failed()
+                self._hurt = True
         for node in senders:
             node.transmit_failed(kind)
             if node.tec >= PASSIVE_FROM or node.rec >= PASSIVE_FROM:

@@ -38,7 +38,7 @@ class Tally:
     def frame(self, frame: Frame, idle_ns: int) -> None:
         """A frame has ended; the wire may carry the next one from ``idle_ns`` [ns]."""
         self.frames += 1
-        self._occupy(frame.start_ns, idle_ns)
+        self._occupy(frame[5], idle_ns)
         if self.log is not None:
             self._last_error = None
             self.log(frame_line(frame, self.bus))

@@ -18,11 +18,13 @@ class Fields:
 
     Args:
         document: the document.
-        where: file and line.
+        where: file and line, or the call that makes it.
+        remedy: what to do about a field that has no sense.
     """
 
     document: Document
     where: str
+    remedy: str = "`hil verify` tells what was edited"
 
     def text(self, key: str, default: str | None = None) -> str:
         """A text; without a default it must be there.
@@ -31,7 +33,7 @@ class Fields:
             EvidenceError: when it is something else.
         """
         value = self.document.get(key, default)
-        return value if isinstance(value, str) else self._refuse(key, "a text")
+        return value if isinstance(value, str) else self.refuse(key, "a text")
 
     def integer(self, key: str, default: int | None = None) -> int:
         """An integer; without a default it must be there.
@@ -40,7 +42,7 @@ class Fields:
             EvidenceError: when it is something else.
         """
         value = self.document.get(key, default)
-        return value if isinstance(value, int) and not isinstance(value, bool) else self._refuse(key, "an integer")
+        return value if isinstance(value, int) and not isinstance(value, bool) else self.refuse(key, "an integer")
 
     def optional_integer(self, key: str) -> int | None:
         """An integer, or None when it is null or not there.
@@ -59,7 +61,7 @@ class Fields:
         value = self.document.get(key)
         if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
             return value
-        return self._refuse(key, "a number")
+        return self.refuse(key, "a number")
 
     def numbers(self, key: str, length: int) -> list[float | None]:
         """A list of that many numbers or nulls; nulls when it is null or not there.
@@ -71,8 +73,8 @@ class Fields:
         if value is None:
             return [None] * length
         if not isinstance(value, list) or len(value) != length:
-            return self._refuse(key, f"a list of {length}")
-        return [Fields({key: item}, self.where).number(key) for item in value]
+            return self.refuse(key, f"a list of {length}")
+        return [Fields({key: item}, self.where, self.remedy).number(key) for item in value]
 
     def flag(self, key: str) -> bool:
         """A bool; False when it is not there.
@@ -81,7 +83,7 @@ class Fields:
             EvidenceError: when it is something else.
         """
         value = self.document.get(key, False)
-        return value if isinstance(value, bool) else self._refuse(key, "true or false")
+        return value if isinstance(value, bool) else self.refuse(key, "true or false")
 
     def scalar(self, key: str) -> float | int | bool | str | None:
         """A number, text or bool, or None when it is null or not there.
@@ -90,7 +92,7 @@ class Fields:
             EvidenceError: when it is a list or a mapping.
         """
         value = self.document.get(key)
-        return self._refuse(key, "one value") if isinstance(value, list | dict) else value
+        return self.refuse(key, "one value") if isinstance(value, list | dict) else value
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of texts; empty when it is null or not there.
@@ -102,8 +104,8 @@ class Fields:
         if value is None:
             return ()
         if not isinstance(value, list):
-            return self._refuse(key, "a list of texts")
-        return tuple(Fields({key: item}, self.where).text(key) for item in value)
+            return self.refuse(key, "a list of texts")
+        return tuple(Fields({key: item}, self.where, self.remedy).text(key) for item in value)
 
     def tables(self, key: str) -> list[Fields]:
         """A list of mappings; empty when it is null or not there.
@@ -115,9 +117,9 @@ class Fields:
         if value is None:
             return []
         if not isinstance(value, list):
-            return self._refuse(key, "a list of mappings")
-        found = [Fields(item, f"{self.where}: {key}") for item in value if isinstance(item, dict)]
-        return found if len(found) == len(value) else self._refuse(key, "a list of mappings")
+            return self.refuse(key, "a list of mappings")
+        found = [Fields(item, f"{self.where}: {key}", self.remedy) for item in value if isinstance(item, dict)]
+        return found if len(found) == len(value) else self.refuse(key, "a list of mappings")
 
     def table(self, key: str) -> Fields:
         """A mapping; empty when it is null or not there.
@@ -127,8 +129,10 @@ class Fields:
         """
         value = self.document.get(key)
         if value is None:
-            return Fields({}, f"{self.where}: {key}")
-        return Fields(value, f"{self.where}: {key}") if isinstance(value, dict) else self._refuse(key, "a mapping")
+            value = {}
+        if not isinstance(value, dict):
+            return self.refuse(key, "a mapping")
+        return Fields(value, f"{self.where}: {key}", self.remedy)
 
     def verdict(self, key: str) -> Verdict:
         """A verdict.
@@ -140,13 +144,20 @@ class Fields:
         try:
             return Verdict(text)
         except ValueError:
-            return self._refuse(key, f"one of {', '.join(Verdict)}")
+            return self.refuse(key, f"one of {', '.join(Verdict)}")
 
     def rest(self, *known: str) -> dict[str, Json]:
         """Every field but the known ones and those of the chain."""
         return {key: value for key, value in self.document.items() if key not in (*known, "doc", "prev")}
 
-    def _refuse(self, key: str, wanted: str) -> NoReturn:
-        raise EvidenceError(
-            f"{self.where}: {key} is {self.document.get(key)!r}, not {wanted}; `hil verify` tells what was edited"
-        )
+    def refuse(self, key: str, wanted: str) -> NoReturn:
+        """Refuse a field.
+
+        Args:
+            key: the field.
+            wanted: what it should be.
+
+        Raises:
+            EvidenceError: always.
+        """
+        raise EvidenceError(f"{self.where}: {key} is {self.document.get(key)!r}, not {wanted}; {self.remedy}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hil.errors import EvidenceError
 from hil.evidence.chain import GENESIS, line_hash
 from hil.evidence.documents import EVIDENCE_CLASSES, FORMAT, Document, decode
+from hil.evidence.exhibits import KINDS, exhibits_of
 from hil.evidence.fields import Fields
 from hil.evidence.folder import EVENTS, IDENTITY, MANIFEST, PARTS, PLAN, require_run
 from hil.evidence.identity import read_identity
@@ -230,7 +231,8 @@ def _attempt(raw: _RawAttempt) -> Attempt:
         torn=raw.torn,
         measurements=tuple(measured_of(fields) for fields in by_kind.get("measurement", [])),
         checks=tuple(_check(fields) for fields in events if fields.text("what") == "check"),
-        events=tuple(_event(fields) for fields in events if fields.text("what") != "check"),
+        events=tuple(_event(fields) for fields in events if fields.text("what") not in ("check", *KINDS)),
+        exhibits=exhibits_of(events),
         channels=tuple(
             Channel(fields.text("name"), fields.text("unit"), fields.rest("name", "unit"))
             for fields in by_kind.get("channel", [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hil.evidence.exhibits import Exhibits
 from hil.evidence.tally import verdict_of
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ class Attempt:
         events: everything else, in order.
         channels: recorded signals.
         attachments: its raw files.
+        exhibits: what it laid beside its measurements for the report to show.
     """
 
     number: int
@@ -174,6 +176,7 @@ class Attempt:
     events: tuple[Event, ...] = field(default=(), repr=False)
     channels: tuple[Channel, ...] = field(default=(), repr=False)
     attachments: tuple[Attachment, ...] = field(default=(), repr=False)
+    exhibits: Exhibits = field(default=Exhibits(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

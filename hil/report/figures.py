@@ -95,6 +95,18 @@ def seconds(time_ns: int) -> str:
     return f"{'-' if time_ns < 0 else ''}{whole}.{digits} s"
 
 
+def t_plus(time_s: float, symbol: str = "T+") -> str:
+    """A time [s] counted from an epoch, to the microsecond; before it with a minus.
+
+    >>> t_plus(19.6), t_plus(-0.02), t_plus(3.0, "t")
+    ('T+19.6 s', 'T−0.02 s', 't 3 s')
+    """
+    text = figure(round(abs(time_s), 6))
+    if symbol != "T+":
+        return f"{symbol} {'−' if time_s < 0.0 else ''}{text} s"
+    return f"T{'−' if time_s < 0.0 else '+'}{text} s"
+
+
 def breakable(text: str) -> Markup:
     """A name, an id or a path as HTML that a line may break inside, between its parts; not within brackets.
 

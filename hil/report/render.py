@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from hil.evidence.chain import file_hash
 from hil.evidence.documents import decode
@@ -15,8 +16,11 @@ from hil.evidence.folder import MANIFEST, REPORT, write_whole
 from hil.evidence.index import Run, read_run
 from hil.evidence.verify import verify
 from hil.report.bars import WIDTH
-from hil.report.figures import breakable, recorded, seconds
+from hil.report.delays import chain_views
+from hil.report.figures import breakable, figure, recorded, seconds, t_plus
+from hil.report.repeats import repeat_views
 from hil.report.view import (
+    TestView,
     decisions_used,
     grades_used,
     identity_tables,
@@ -24,13 +28,14 @@ from hil.report.view import (
     requirement_views,
     test_views,
 )
-from hil.report.wording import footer, headline, reasons, scope, watermark
+from hil.report.wording import SOURCES, footer, headline, reasons, scope, watermark
 
 if TYPE_CHECKING:
     from hil.evidence.documents import Json
     from hil.evidence.scan import Finding
 
 _FINDINGS_SHOWN = 20
+_HERE = Path(__file__).parent
 
 
 def render(run_dir: Path) -> str:
@@ -44,19 +49,20 @@ def render(run_dir: Path) -> str:
     """
     run = read_run(run_dir)
     manifest = run_dir / MANIFEST
-    return _page(run, verify(run_dir), manifest if manifest.is_file() else None)
+    tests = test_views(run, run_dir)
+    return _page(run, tests, verify(run_dir), manifest if manifest.is_file() else None)
 
 
 def generator() -> str:
     """Which version of the report's own code and templates renders here, as the report names it."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*")):
-        if path.suffix in (".py", ".html", ".css"):
+    for path in sorted(_HERE.rglob("*")):
+        if path.suffix in (".py", ".html", ".css", ".js"):
             digest.update(path.read_bytes())
     return f"hil {metadata.version('hil')}, report {digest.hexdigest()[:12]}"
 
 
-def _page(run: Run, findings: list[Finding], manifest: Path | None) -> str:
+def _page(run: Run, tests: list[TestView], findings: list[Finding], manifest: Path | None) -> str:
     environment = Environment(
         loader=PackageLoader("hil.report"),
         autoescape=True,
@@ -64,9 +70,10 @@ def _page(run: Run, findings: list[Finding], manifest: Path | None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(breakable=breakable, recorded=recorded, seconds=seconds)
+    environment.filters.update(breakable=breakable, figure=figure, recorded=recorded, seconds=seconds, t_plus=t_plus)
     damage = [finding for finding in findings if not finding.incomplete]
-    tests = test_views(run)
+    flights = [part.flight for view in tests for part in view.attempts if part.flight]
+    plotted = any(flight.plots or flight.grounds for flight in flights)
     return environment.get_template("report.html").render(
         run=run,
         tests=tests,
@@ -85,9 +92,27 @@ def _page(run: Run, findings: list[Finding], manifest: Path | None) -> str:
         identity=[*identity_tables(run.identity), instruments_seen(run)],
         manifest_hash="" if manifest is None else file_hash(manifest),
         files=[] if manifest is None else _files(manifest),
+        chains=chain_views(run),
+        repeats=repeat_views(run),
+        plotted=plotted,
+        styles=_styles() if plotted else "",
+        script=_script() if plotted else "",
+        source=SOURCES.get(run.evidence_class, ""),
         generator=generator(),
         width=WIDTH,
     )
+
+
+def _styles() -> Markup:
+    """What the plots' pictures need; trusted, since all of it is ours or vendored."""
+    return Markup((_HERE / "assets" / "uPlot.min.css").read_text() + (_HERE / "templates" / "flight.css").read_text())  # noqa: S704
+
+
+def _script() -> Markup:
+    """What brings the plots to life: uPlot with its licence, and ours."""
+    licence, library = ((_HERE / "assets" / name).read_text() for name in ("uPlot.LICENSE", "uPlot.iife.min.js"))
+    own = (_HERE / "templates" / "flight.js").read_text()
+    return Markup(f"/*! uPlot\n{licence}*/\n{library}\n{own}")  # noqa: S704  # as above
 
 
 def write_report(run_dir: Path, path: Path | None = None) -> Path:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from hil.limits import DECISIONS, GRADES, Verdict, margin_percent, worst
 from hil.report.bars import Bar, bar_of
 from hil.report.figures import figure, flat, measured_figure, recorded, with_unit
+from hil.report.flight import FlightView, flight_view
 from hil.report.wording import closes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hil.evidence.documents import Document, Json
     from hil.evidence.index import Run
     from hil.evidence.records import Attempt, Check, Event, LimitSource, Measured, Test
@@ -61,6 +64,7 @@ class AttemptView:
     checks_left: int
     events: tuple[EventRow, ...]
     events_left: int
+    flight: FlightView | None
 
     @property
     def verdict(self) -> str:
@@ -112,12 +116,26 @@ class RequirementView:
     status: str
 
 
-def test_views(run: Run) -> list[TestView]:
-    """Every test as printed, in plan order."""
+def test_views(run: Run, run_dir: Path) -> list[TestView]:
+    """Every test as printed, in plan order.
+
+    Args:
+        run: the run.
+        run_dir: its folder, where the samples of its channels are.
+    """
     return [
-        TestView(number, test, tuple(_attempt_view(attempt) for attempt in test.attempts))
+        TestView(
+            number,
+            test,
+            tuple(_attempt_view(attempt, _flight(run_dir, number, test, attempt)) for attempt in test.attempts),
+        )
         for number, test in enumerate(run.tests, 1)
     ]
+
+
+def _flight(run_dir: Path, number: int, test: Test, attempt: Attempt) -> FlightView | None:
+    anchor = f"flight-{number}" if attempt is test.attempts[0] else f"flight-{number}-{attempt.number}"
+    return flight_view(run_dir, test, attempt, anchor)
 
 
 def requirement_views(run: Run, tests: list[TestView]) -> list[RequirementView]:
@@ -141,7 +159,7 @@ def decisions_used(run: Run) -> list[tuple[str, str]]:
 
 
 def grades_used(run: Run) -> list[tuple[str, str]]:
-    """The evidence grades of the limits in this run, with their meaning."""
+    """The evidence grades of the limits and published events in this run, with their meaning."""
     used = {
         source.grade
         for test in run.tests
@@ -149,6 +167,7 @@ def grades_used(run: Run) -> list[tuple[str, str]]:
         for source in measured.limits
         if source.grade
     }
+    used |= {row.grade for test in run.tests for each in test.attempts for row in each.exhibits.rows if row.grade}
     return [(grade, GRADES.get(grade, "not a grade that this version knows")) for grade in sorted(used)]
 
 
@@ -219,7 +238,7 @@ def _listed(title: str, rows: list[Document]) -> IdentityTable:
     return IdentityTable(title, tuple(columns), texts)
 
 
-def _attempt_view(attempt: Attempt) -> AttemptView:
+def _attempt_view(attempt: Attempt, flight: FlightView | None) -> AttemptView:
     failed = [check for check in attempt.checks if check.verdict is not Verdict.PASS]
     passed = [check for check in attempt.checks if check.verdict is Verdict.PASS][:_PASSES_SHOWN]
     stimuli = [event for event in attempt.events if event.what == "stimulus"][:_STIMULI_SHOWN]
@@ -231,6 +250,7 @@ def _attempt_view(attempt: Attempt) -> AttemptView:
         checks_left=len(attempt.checks) - len(failed) - len(passed),
         events=tuple(_event_row(event) for event in sorted(stimuli + others, key=lambda event: event.t_ns)),
         events_left=sum(event.what != "instrument" for event in attempt.events) - len(stimuli) - len(others),
+        flight=flight,
     )
 
 

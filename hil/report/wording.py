@@ -22,6 +22,9 @@ FOOTERS = {
 }
 """The line on every page, by evidence class."""
 
+SOURCES = {"sim": "simulated", "rtl": "RTL simulation"}
+"""What stands at a plot whose channels were not measured on hardware, by evidence class."""
+
 _UNKNOWN = "UNKNOWN CLASS"
 _SCOPE = {
     "sim": (

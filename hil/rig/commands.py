@@ -33,7 +33,7 @@ _SETS = click.option(
     "sets",
     multiple=True,
     metavar="KEY=VALUE",
-    help='Change one key; the run becomes a development run. Example: net.rf_uplink.loss_db."fts_a.rf"=5',
+    help='Change one key; the run becomes a development run. Example: net.rf_feed_a.loss_db."fts_a.rf"=5',
 )
 
 

@@ -44,8 +44,8 @@ class Plant(Protocol):
         ...
 
     @property
-    def rest(self) -> Mapping[str, tuple[float, ...]]:
-        """What an input takes while nothing is connected to it; 0 unless named here."""
+    def defaults(self) -> Mapping[str, tuple[float, ...]]:
+        """What each input takes while nothing is connected to it."""
         ...
 
     def step(self, commands: Sequence[tuple[float, ...]]) -> None:
@@ -87,7 +87,7 @@ class PlantHost:
         self._timeline = timeline
         self._clock = timeline.clock
         self._inputs = [
-            wiring.quantity_pin(f"plant.{name}", width, model.rest.get(name, (0.0,) * width))
+            wiring.quantity_pin(f"plant.{name}", width, model.defaults[name])
             for name, width in model.inputs.items()
         ]
         for name, width in model.outputs.items():

@@ -98,3 +98,11 @@ class RFSigGen(Driver, ABC):
     @abstractmethod
     def play(self, sequence: ToneSequence) -> Playback:
         """Play a sequence of tones once; its t0 is the edge of the marker."""
+
+    @abstractmethod
+    def arm_external(self, sequence: ToneSequence) -> Playback:
+        """Load a sequence and wait for an edge at the trigger input, which plays it once without any command."""
+
+    @abstractmethod
+    def disarm(self) -> None:
+        """Let no trigger play anything any more, with read-back."""

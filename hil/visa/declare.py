@@ -142,11 +142,11 @@ class Action(Declaration):
 
 
 def declared(owner: type) -> Iterator[Declaration]:
-    """The declarations of a class and its bases, in the order they are written."""
+    """The declarations of a class and its bases, in the order they are written; one that is written again counts."""
+    found: dict[str, Declaration] = {}
     for base in reversed(owner.__mro__):
-        for entry in vars(base).values():
-            if isinstance(entry, Declaration):
-                yield entry
+        found |= {name: entry for name, entry in vars(base).items() if isinstance(entry, Declaration)}
+    yield from found.values()
 
 
 def describe(owner: type) -> str:

@@ -68,7 +68,7 @@ class KeysightN5182B(RFSigGen):
         reset=400.0,
         doc="Rate of the internal modulation source. Range not verified.",
     )
-    arb_enabled = Setting(
+    arb_enabled: Setting[bool] = Setting(
         "[SOURce:]RADio#:ARB[:STATe]", Boolean(), reset=False, doc="Arbitrary waveform player: off, or armed."
     )
     arb_sample_rate_hz = Setting(
@@ -86,6 +86,30 @@ class KeysightN5182B(RFSigGen):
     arb_trigger_source = Setting(
         "[SOURce:]RADio#:ARB:TRIGger[:SOURce]", Choice("KEY", "BUS", "EXTernal"), reset="EXT", doc="What triggers it."
     )
+    arb_trigger_input = Setting(
+        "[SOURce:]RADio#:ARB:TRIGger[:SOURce]:EXTernal[:SOURce]",
+        Choice("EPT1", "EPT2"),
+        reset="EPT1",
+        doc="Connector of the external trigger: PAT TRIG (EPT1), or the auxiliary one (EPT2).",
+    )
+    arb_trigger_slope = Setting(
+        "[SOURce:]RADio#:ARB:TRIGger[:SOURce]:EXTernal:SLOPe",
+        Choice("POSitive", "NEGative"),
+        reset="NEG",
+        doc="Edge of the external trigger that counts. State after reset not verified; the driver always sets it.",
+    )
+    arb_trigger_delay_s = Setting(
+        "[SOURce:]RADio#:ARB:TRIGger[:SOURce]:EXTernal:DELay",
+        Number("s", 10e-9, 40.0, step=1e-9),
+        reset=1e-3,
+        doc="Delay from external trigger to the first sample, while it is switched on. Range not verified.",
+    )
+    arb_trigger_delayed: Setting[bool] = Setting(
+        "[SOURce:]RADio#:ARB:TRIGger[:SOURce]:EXTernal:DELay:STATe",
+        Boolean(),
+        reset=False,
+        doc="Whether the external trigger is delayed.",
+    )
     arb_retrigger = Setting(
         "[SOURce:]RADio#:ARB:RETRigger",
         Choice("ON", "OFF", "IMMediate"),
@@ -97,7 +121,7 @@ class KeysightN5182B(RFSigGen):
     )
 
     _loaded: set[str]
-    _armed: ToneSequence | None
+    _armed: tuple[ToneSequence, str] | None
 
     def prepare(self) -> None:
         """Nothing is loaded or armed yet, as far as this driver knows."""
@@ -159,13 +183,42 @@ class KeysightN5182B(RFSigGen):
         return Playback(sequence.duration_ns, sequence.marker_ns)
 
     def arm(self, sequence: ToneSequence) -> None:
-        """Make the samples of a sequence, load them and wait for the trigger.
+        """Make the samples of a sequence, load them and wait for the trigger, which :meth:`play` gives.
 
         Raises:
             InstrumentError: for a sequence the generator cannot play, or when it reports an error.
         """
+        self._arm(sequence, "BUS")
+
+    def arm_external(self, sequence: ToneSequence) -> Playback:
+        """Load a sequence and wait for a rising edge at the trigger input, which plays it once.
+
+        Another edge while it plays is ignored; one after its end plays it again.
+
+        Raises:
+            InstrumentError: for a sequence the generator cannot play, or when it reports an error.
+        """
+        self._arm(sequence, "EXT")
+        self.wait_until_settled()
+        return Playback(sequence.duration_ns, sequence.marker_ns)
+
+    def disarm(self) -> None:
+        """Switch the waveform player off and read it back: no trigger plays anything any more.
+
+        Raises:
+            InstrumentError: when it does not read back.
+        """
+        self.arb_enabled = False
+        if self.arb_enabled:
+            raise InstrumentError(
+                f"{self.name}: RAD:ARB OFF was sent, but RAD:ARB? reads back on; disconnect its trigger"
+            )
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _arm(self, sequence: ToneSequence, source: str) -> None:
         self._check_sequence(sequence)
-        if sequence == self._armed:
+        if (sequence, source) == self._armed:
             return
         self.announce(f"{self.name}.arm", str(sequence))
         self._armed = None
@@ -175,14 +228,16 @@ class KeysightN5182B(RFSigGen):
             self.write(f'RAD:ARB:SEQ "{_SEQUENCE_NAME}",' + ",".join(steps))
             self.arrange(KeysightN5182B.arb_sample_rate_hz, sequence.sample_rate_hz)
             self.arrange(KeysightN5182B.arb_trigger_type, "SINGle")
-            self.arrange(KeysightN5182B.arb_trigger_source, "BUS")
+            self.arrange(KeysightN5182B.arb_trigger_source, source)
+            if source == "EXT":
+                self.arrange(KeysightN5182B.arb_trigger_input, "EPT1")
+                self.arrange(KeysightN5182B.arb_trigger_slope, "POSitive")
+                self.arrange(KeysightN5182B.arb_trigger_delayed, False)
             self.arrange(KeysightN5182B.arb_retrigger, "OFF")
             self.arrange(KeysightN5182B.arb_waveform, _SEQUENCE_NAME)
             self.arrange(KeysightN5182B.modulation_enabled, True)
             self.arrange(KeysightN5182B.arb_enabled, True)
-        self._armed = sequence
-
-    # -- inside -------------------------------------------------------------------------------------------
+        self._armed = (sequence, source)
 
     def _check_sequence(self, sequence: ToneSequence) -> None:
         where = f"{self.name}.play"
@@ -208,7 +263,7 @@ class KeysightN5182B(RFSigGen):
             if burst.repeats == 1:
                 phase = end
             data = iq.encode(samples if burst.carrier else samples * 0.0)
-            marked = index == sequence.marked
+            marked = index in sequence.marked
             markers = _markers(burst, count, sequence.sample_rate_hz) if marked else bytes(count)
             name = "H" + hashlib.sha256(data + markers).hexdigest()[:16].upper()
             if name not in self._loaded:

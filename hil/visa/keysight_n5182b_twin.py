@@ -1,8 +1,9 @@
-"""A simulated Keysight N5182B: its RF output is ``name.rf``, its first marker output is ``name.marker1``.
+"""A simulated Keysight N5182B: RF output ``name.rf``, first marker output ``name.marker1``, trigger ``name.trigger``.
 
 It does not know what the driver wanted to play: it demodulates the samples that were loaded, and radiates the
 tones it finds. What is physics here: settling after a change of frequency or level, the time from trigger to
-output, which varies by tens of milliseconds, and the delay from marker to RF.
+output, which varies by tens of milliseconds for a bus trigger and is microseconds for an edge at the trigger input,
+and the delay from marker to RF.
 """
 
 from __future__ import annotations
@@ -34,6 +35,13 @@ ARB_ON_NS = 20 * ms
 """Time from switching the waveform player on until it waits for its trigger [ns]; design value."""
 TRIGGER_NS = (10 * ms, 40 * ms)
 """Time from a bus trigger to the first sample, shortest and longest [ns]; design value."""
+EXTERNAL_TRIGGER_NS = 1_500
+"""Time from an edge at the trigger input to the sample clock that may begin [ns]; not verified, of the data sheet's
+class. The first sample comes with the next sample clock, up to one period later."""
+TRIGGER_V = 1.5
+"""Switching voltage of the trigger input [V]: TTL."""
+TRIGGER_OHM = 10e3
+"""Input resistance of the trigger input [ohm]; not verified."""
 MARKER_TO_RF_NS = 300
 """Delay of the RF output behind the marker output [ns]; design value."""
 MARKER_V = 3.3
@@ -50,7 +58,10 @@ class _Player:
         self._twin = twin
         self._clock = twin.clock
         self._marker = twin.wiring.pin(f"{twin.name}.marker1")
+        self._input = twin.wiring.pin(f"{twin.name}.trigger")
+        self._input_high = False
         self._jitter = twin.streams.stream(twin.name, "trigger")
+        self._clocks = twin.streams.stream(twin.name, "sample clock")
         self._program: list[tuple[Step, Signal]] = []
         self._reference = 1.0
         self._rate_hz = 1.0
@@ -64,6 +75,8 @@ class _Player:
         self.since_ns = 0
         """Rig time since which they are there [ns]."""
         self._marker.drive(0.0, MARKER_OHM)
+        self._input.load(TRIGGER_OHM)
+        self._input.on_change(self._input_changed)
 
     def switch_on(self) -> None:
         """Take the selected file and wait for a trigger.
@@ -101,16 +114,7 @@ class _Player:
         """
         if self._twin.panel.get(KeysightN5182B.arb_trigger_source) != "BUS" or not (self.waiting or self.playing):
             raise ScpiError(-211, "the waveform player does not wait for a bus trigger")
-        retrigger = self._twin.panel.get(KeysightN5182B.arb_retrigger)
-        if self.playing and retrigger == "OFF":
-            return
-        if self.playing and retrigger == "ON":
-            self._again = True
-            return
-        self._cancel()
-        delay_ns = int(self._jitter.integers(*TRIGGER_NS, endpoint=True))
-        self.waiting, self.playing = False, True
-        self._later(self._clock.now + delay_ns, lambda: self._start(0, self._clock.now))
+        self._play_after(int(self._jitter.integers(*TRIGGER_NS, endpoint=True)))
 
     def level_db(self) -> float:
         """Level of what is played against the programmed level [dB]."""
@@ -120,6 +124,35 @@ class _Player:
         return 20.0 * math.log10(ratio) if ratio > 0.0 else -math.inf
 
     # -- inside -------------------------------------------------------------------------------------------
+
+    def _input_changed(self) -> None:
+        """An edge at the trigger input, if it is one: play, when the player waits for that edge."""
+        high = self._input.volts > TRIGGER_V
+        if high is self._input_high:
+            return
+        self._input_high = high
+        panel = self._twin.panel
+        if panel.get(KeysightN5182B.arb_trigger_source) != "EXT" or not (self.waiting or self.playing):
+            return
+        wanted = panel.get(KeysightN5182B.arb_trigger_slope) == "POS"
+        if high is not wanted or panel.get(KeysightN5182B.arb_trigger_input) != "EPT1":
+            return
+        delay_ns = EXTERNAL_TRIGGER_NS + int(self._clocks.integers(0, self._time(1), endpoint=True))
+        if panel.get(KeysightN5182B.arb_trigger_delayed):
+            delay_ns += round(panel.get(KeysightN5182B.arb_trigger_delay_s) * s)
+        self._play_after(delay_ns)
+
+    def _play_after(self, delay_ns: int) -> None:
+        """A trigger was accepted: play after a delay [ns], or what the retrigger mode says while it plays."""
+        retrigger = self._twin.panel.get(KeysightN5182B.arb_retrigger)
+        if self.playing and retrigger == "OFF":
+            return
+        if self.playing and retrigger == "ON":
+            self._again = True
+            return
+        self._cancel()
+        self.waiting, self.playing = False, True
+        self._later(self._clock.now + delay_ns, lambda: self._start(0, self._clock.now))
 
     def _armed(self) -> None:
         self._arming = None
@@ -196,7 +229,7 @@ class KeysightN5182BTwin(Twin):
     """A simulated N5182B with waveform player and FM, without AM, pulse and LF output.
 
     Args:
-        name: what the rig calls it; its pins are ``name.rf`` (RF) and ``name.marker1``.
+        name: what the rig calls it; its pins are ``name.rf`` (RF), ``name.marker1`` and ``name.trigger``.
         clock: the rig clock.
         streams: random streams of the world.
         wiring: the rig's wiring.

@@ -1,4 +1,4 @@
-"""Keysight N6700 modular power system with N6752A modules: declarations and driver.
+"""Keysight N6700 modular power system with N6752A modules, or some of 500 W: declarations and driver.
 
 Sources: Keysight N6700C/N6702C Operating and Service Guide and the Series N6700 User's Guide for commands, the
 output watchdog, output delays and lists; a value that was not found there says "not verified".
@@ -21,6 +21,10 @@ VOLTS_MAX = 51.0
 """Largest programmable voltage of an N6752A [V]: 102 % of its 50 V rating; not verified."""
 AMPS_MAX = 10.2
 """Largest programmable current limit of an N6752A [A]: 102 % of its 10 A rating; not verified."""
+HIGH_POWER_VOLTS_MAX = 61.2
+"""Largest programmable voltage of an N6756A [V]: 102 % of its 60 V rating; not verified."""
+HIGH_POWER_AMPS_MAX = 17.34
+"""Largest programmable current limit of an N6756A [A]: 102 % of its 17 A rating; not verified."""
 LIST_STEPS_MAX = 512
 WAITING_FOR_TRIGGER = 16
 """Operation condition bit WTG-tran."""
@@ -257,6 +261,26 @@ class Output(DCOutput):
         raise InstrumentError(f"{self.where}: the list of {duration_s:g} s does not end; abort_transient() stops it")
 
 
+class HighPowerOutput(Output):
+    """One output of a system that holds N6756A modules (60 V, 17 A, 500 W, autoranging) beside smaller ones.
+
+    Its settings reach what an N6756A can; what a smaller module can give, its rated power says.
+    """
+
+    voltage_v = Setting(
+        "[SOURce:]VOLTage[:LEVel][:IMMediate][:AMPLitude]",
+        Number("V", 0.0, HIGH_POWER_VOLTS_MAX),
+        reset=0.0,
+        doc="Output voltage in constant voltage.",
+    )
+    current_limit_a = Setting(
+        "[SOURce:]CURRent[:LEVel][:IMMediate][:AMPLitude]",
+        Number("A", 0.0, HIGH_POWER_AMPS_MAX),
+        reset=0.08,
+        doc="Output current in constant current; the limit otherwise. Value after reset not verified.",
+    )
+
+
 class KeysightN6700(DCPower):
     """A Keysight N6700 modular power system; ``output(1)`` is its first output."""
 
@@ -279,6 +303,9 @@ class KeysightN6700(DCPower):
     )
     channel_count = Measurement("SYSTem:CHANnel[:COUNt]", Integer(0, 4), doc="Number of outputs.")
 
+    output_class: ClassVar[type[Output]] = Output
+    """What its outputs are."""
+
     outputs: Mapping[int, Output]
 
     def prepare(self) -> None:
@@ -290,7 +317,7 @@ class KeysightN6700(DCPower):
         count = self.channel_count
         if count < 1:
             raise InstrumentError(f"{self.name}: the mainframe reports no output module; plug one in")
-        self.outputs = {number: Output(self, number, f"out{number}") for number in range(1, count + 1)}
+        self.outputs = {number: self.output_class(self, number, f"out{number}") for number in range(1, count + 1)}
 
     @property
     def channel_names(self) -> tuple[str, ...]:
@@ -325,3 +352,10 @@ class KeysightN6700(DCPower):
                 failures.append(str(error))
         if failures:
             raise InstrumentError("; ".join(failures))
+
+
+class KeysightN6700HighPower(KeysightN6700):
+    """A Keysight N6700 modular power system with modules of up to 500 W."""
+
+    channel_classes: ClassVar[tuple[type, ...]] = (HighPowerOutput,)
+    output_class: ClassVar[type[Output]] = HighPowerOutput

@@ -58,8 +58,8 @@ _CV, _CC, _OFF = 1, 2, 4
 _STEP_MIN_NS = 1_000
 
 
-RATED_W = {"N6752A": 100.0, "N6754A": 300.0}
-"""Rated power of the modules this twin can hold [W]."""
+RATED_W = {"N6752A": 100.0, "N6754A": 300.0, "N6756A": 500.0}
+"""Rated power of the modules this twin can hold [W]; how many fit into a mainframe is not modelled."""
 
 
 class _Stage:
@@ -330,6 +330,8 @@ class KeysightN6700Twin(Twin):
     model: ClassVar[str] = "N6702C"
     firmware: ClassVar[str] = "E.02.07.3189"
     modules: ClassVar[tuple[str, ...]] = ("N6752A",) * 4
+    output_class: ClassVar[type[Output]] = Output
+    """The outputs its driver declares."""
 
     def __init__(
         self, *, name: str, clock: Clock, streams: Streams, wiring: Wiring, serial: str = "MY00000001"
@@ -338,7 +340,7 @@ class KeysightN6700Twin(Twin):
         count = len(self.modules)
         add_status(self.engine, count, listed=True)
         self.mainframe = Panel(self.engine, KeysightN6700, channels=None, number="+.6E")
-        self.outputs = Panel(self.engine, Output, channels=count, number="+.6E")
+        self.outputs = Panel(self.engine, self.output_class, channels=count, number="+.6E")
         self._noise = streams.stream(name, "readback")
         self._stages = {number: _Stage(self, number) for number in range(1, count + 1)}
         self._watch: Event | None = None

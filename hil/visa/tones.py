@@ -58,12 +58,12 @@ class ToneSequence:
     Args:
         bursts: in the order they are played.
         sample_rate_hz: sample clock [Hz].
-        marked: index of the burst at whose start the marker rises.
+        marked: indices of the bursts at whose start the marker rises; the first of them is the sequence's t0.
     """
 
     bursts: tuple[Burst, ...]
     sample_rate_hz: float = SAMPLE_RATE_HZ
-    marked: int = 0
+    marked: tuple[int, ...] = (0,)
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.bursts))
@@ -75,8 +75,12 @@ class ToneSequence:
 
     @property
     def marker_ns(self) -> int:
-        """Time from the start of the sequence to the marker's edge [ns]."""
-        return sum(burst.duration_ns * burst.repeats for burst in self.bursts[: self.marked])
+        """Time from the start of the sequence to the marker's first edge [ns]."""
+        return self.start_ns(min(self.marked))
+
+    def start_ns(self, index: int) -> int:
+        """Time from the start of the sequence to the start of one of its bursts [ns]."""
+        return sum(burst.duration_ns * burst.repeats for burst in self.bursts[:index])
 
     def samples(self, burst: Burst) -> int:
         """Number of samples of one burst, played once."""
@@ -85,15 +89,15 @@ class ToneSequence:
 
 @dataclass(frozen=True, slots=True)
 class Playback:
-    """What is being played: its duration [ns] and when, from its start, the marker rises [ns]."""
+    """What is being played: its duration [ns] and when, from its start, the marker first rises [ns]."""
 
     duration_ns: int
     marker_ns: int
 
 
-def sequence(*bursts: Burst, sample_rate_hz: float = SAMPLE_RATE_HZ, marked: int = 0) -> ToneSequence:
-    """A tone sequence from its bursts."""
-    return ToneSequence(tuple(bursts), sample_rate_hz, marked)
+def sequence(*bursts: Burst, sample_rate_hz: float = SAMPLE_RATE_HZ, marked: int | tuple[int, ...] = 0) -> ToneSequence:
+    """A tone sequence from its bursts; ``marked`` is the index of the burst the marker rises with, or several."""
+    return ToneSequence(tuple(bursts), sample_rate_hz, (marked,) if isinstance(marked, int) else marked)
 
 
 def check(tones: ToneSequence, where: str) -> None:
@@ -105,8 +109,11 @@ def check(tones: ToneSequence, where: str) -> None:
     """
     if not tones.bursts:
         raise InstrumentError(f"{where}: a sequence without bursts plays nothing; give at least one")
-    if not 0 <= tones.marked < len(tones.bursts):
-        raise InstrumentError(f"{where}: marked = {tones.marked}, but the bursts are 0 to {len(tones.bursts) - 1}")
+    if not tones.marked:
+        raise InstrumentError(f"{where}: no burst is marked; the marker's edge is the t0 of what is played")
+    for marked in tones.marked:
+        if not 0 <= marked < len(tones.bursts):
+            raise InstrumentError(f"{where}: marked = {marked}, but the bursts are 0 to {len(tones.bursts) - 1}")
     for index, burst in enumerate(tones.bursts):
         try:
             _check_burst(burst, tones.sample_rate_hz)

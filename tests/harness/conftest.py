@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _NO_TOOL = "NOT_RUN: there is no "
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tool() -> Callable[[str], str]:
     """``tool("log2asc")`` is the path of a program named in tests/tools.txt; without it the test is NOT_RUN."""
     lines = (Path(__file__).parents[1] / "tools.txt").read_text().splitlines()

@@ -35,7 +35,7 @@ class MassOnSpring:
         self.inputs: Mapping[str, int] = {"force": 1}
         self.outputs: Mapping[str, int] = {"position": 1}
         self.truth: Mapping[str, str] = {"position_m": "m"}
-        self.rest: Mapping[str, tuple[float, ...]] = {}
+        self.defaults: Mapping[str, tuple[float, ...]] = {"force": (0.0,)}
         self.x_m = self.v_m_s = 0.0
         self.steps = 0
         self.sign = 1.0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hil.evidence.documents import RunHeader, measurement_fields
+from hil.evidence.exhibits import checked
 from hil.evidence.finalise import Finalised, announce, finalise
 from hil.evidence.folder import Part, segment_file
 from hil.evidence.identity import collect_identity, write_identity
@@ -55,6 +56,8 @@ class Sketch:
     verdict: Verdict | None = None
     message: str = ""
     logs: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    exhibits: tuple[tuple[str, dict[str, Any]], ...] = ()  # kind, fields
+    channels: Mapping[str, str] = field(default_factory=dict[str, str])  # name, unit
 
 
 def of(name: str, value: object, *more: Limit) -> Measurement:
@@ -95,12 +98,16 @@ def record(
         for number, (form, signal, condition, passed, seen) in enumerate(sketch.checks, 1):
             recorder.write("event", t_ns=number * 20 * ms, what="check", form=form, signal=signal, mark_ns=10 * ms,
                            condition=condition, passed=passed, seen=seen, at_ns=number * 15 * ms)  # fmt: skip
+        for kind, given in sketch.exhibits:
+            recorder.write("event", **checked(kind, given, now_ns=0))
         for number, taken in enumerate(sketch.measurements, 1):
             fields = measurement_fields(taken, t_ns=number * 500 * ms, evidence_class="sim")
             recorder.write("measurement", **fields)
-        checked = [Verdict.PASS if check[3] else Verdict.FAIL for check in sketch.checks]
-        verdict = sketch.verdict or judge_test([*checked, *(taken.verdict for taken in sketch.measurements)])
+        found = [Verdict.PASS if check[3] else Verdict.FAIL for check in sketch.checks]
+        verdict = sketch.verdict or judge_test([*found, *(taken.verdict for taken in sketch.measurements)])
         reason = next((taken.judgement.reason for taken in sketch.measurements if taken.judgement.reason), "")
+        for name, unit in sketch.channels.items():
+            recorder.write("channel", name=name, unit=unit)
         recorder.write("stop", verdict=verdict, reason=reason, message=sketch.message, t_ns=3 * s + index * ms)
         if sync:
             recorder.sync()

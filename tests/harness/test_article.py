@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from hil.article import Article, AsBuilt
 from hil.bus_port import BusPort
 from hil.can.database import Database
+from hil.can.frame import Frame
 from hil.can.wire import CanWire
 from hil.clock import VirtualClock
-from hil.errors import ConfigError, HilError, WiringError
+from hil.errors import BusError, ConfigError, HilError, WiringError
 from hil.faults import Fault
 from hil.noise import Streams
 from hil.ports import AnalogIn, AnalogOut, BusAttachment, DigitalIn, DigitalOut, Ports, PowerPin
@@ -278,6 +279,103 @@ def test_an_article_whose_software_stands_still_acknowledges_and_does_nothing(on
     on_bus.node.apply(Fault("node", "cpu_halt"))
     on_bus.ask()
     assert (on_bus.heard, on_bus.tester.tec) == ([], 0)
+
+
+class Pair(Article):
+    """An article on two buses."""
+
+    power = PowerPin()
+    can_a = BusPort()
+    can_b = BusPort()
+
+
+class OnTwoBuses:
+    """A pair on two wires, each with a tester; its two databases are those given."""
+
+    def __init__(self, *databases: Database) -> None:
+        self.clock = VirtualClock()
+        self.heard: dict[str, list[Frame]] = {}
+        attachments: dict[str, BusAttachment] = {}
+        for port, database in zip(("can_a", "can_b"), databases, strict=True):
+            wire = CanWire(self.clock, port, 500_000, Streams(1).stream(port, "wire"))
+            self.heard[port] = []
+            wire.attach("tester").on_frame(self.heard[port].append)
+            attachments[port] = BusAttachment(wire.attach("node"), database, "PAIR")
+        wiring = Wiring(self.clock)
+        self.pair = Pair(self.clock, Streams(1), Ports("pair", wiring, attachments), BUILT)
+        wiring.pin("psu.out1").drive(28.0, 0.1)
+        wiring.net("power", ["psu.out1", "pair.power"])
+        self.clock.sleep(1 * ms)
+
+
+STATUS = {"State": "OFF", "ChamberPressure": 1.0, "Temperature": 20, "Speed": 0}
+
+
+@pytest.fixture
+def database() -> Database:
+    return Database.load(Path(__file__).with_name("data") / "bench.dbc")
+
+
+def test_a_broadcast_is_one_frame_on_every_bus_and_each_receiver_sees_its_counter_step(database: Database) -> None:
+    world = OnTwoBuses(database, database)
+    for _ in range(20):
+        world.pair.broadcast("EngineStatus", STATUS)
+        world.clock.sleep(5 * ms)
+    a, b = ([frame.data for frame in frames] for frames in world.heard.values())
+    assert a == b
+    for frames in world.heard.values():
+        receiver = database.receiver("EngineStatus")
+        assert [receiver.check(frame) for frame in frames] == [None] * 20
+        assert (receiver.accepted, receiver.lost) == (20, 0)
+
+
+def test_a_broadcast_goes_out_on_the_bus_that_is_left(database: Database) -> None:
+    world = OnTwoBuses(database, database)
+    world.pair.can_a.node.power(False)
+    world.pair.broadcast("EngineStatus", STATUS)
+    world.clock.sleep(5 * ms)
+    assert [len(frames) for frames in world.heard.values()] == [0, 1]
+
+
+def test_a_message_without_the_prefix_of_its_article_is_broadcast_by_its_full_name(database: Database) -> None:
+    world = OnTwoBuses(database, database)
+    world.pair.broadcast("ValveCommand", {"Valve": 1, "Position": 0.0})
+    world.pair.can_b.send("Ground", {"Wind": 1.0})
+    world.clock.sleep(5 * ms)
+    found = [[frame.arbitration_id for frame in frames] for frames in world.heard.values()]
+    assert found == [[0x200], [0x200, 0x18FEF1FE]]
+
+
+def test_a_message_there_is_none_of_is_not_broadcast(database: Database) -> None:
+    world = OnTwoBuses(database, database)
+    with pytest.raises(BusError, match=r"bench\.dbc has no message 'PAIR_Statos'; "):
+        world.pair.broadcast("Statos", STATUS)
+
+
+def test_a_broadcast_over_buses_of_different_databases_is_refused(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "other.dbc").write_text(database.path.read_text())
+    world = OnTwoBuses(database, Database.load(tmp_path / "other.dbc"))
+    with pytest.raises(WiringError, match=r"different databases, .*bench\.dbc and .*other\.dbc: .* by itself"):
+        world.pair.broadcast("EngineStatus", STATUS)
+
+
+def test_an_article_without_a_bus_cannot_broadcast(lamp: Lamp, wiring: Wiring, clock: VirtualClock) -> None:
+    supply(wiring, 28.0)
+    clock.sleep(1 * ms)
+    with pytest.raises(WiringError, match="lamp has no bus port, so it cannot broadcast Status"):
+        lamp.broadcast("Status", {})
+
+
+def test_an_article_without_power_broadcasts_nothing(lamp: Lamp) -> None:
+    lamp.broadcast("Status", {})
+
+
+def test_an_article_takes_what_it_asked_for_and_nothing_else(on_bus: OnBus) -> None:
+    on_bus.tester.send(Frame(0x7FF))
+    on_bus.clock.sleep(5 * ms)
+    assert on_bus.node.can.node.received == 0
+    on_bus.ask()
+    assert on_bus.node.can.node.received == 1
 
 
 def test_an_article_ignores_a_frame_whose_counter_did_not_step(on_bus: OnBus) -> None:

@@ -45,6 +45,24 @@ def engine(wire):
     return wire.attach("engine")
 
 
+def test_a_subscriber_hears_the_messages_it_names(clock, bus, engine):
+    named, everything = [], []
+    bus.subscribe(lambda frame: named.append(frame.arbitration_id), ["EngineStatus", "Ground"])
+    bus.subscribe(lambda frame: everything.append(frame.arbitration_id))
+    for frame in (DATABASE.encode("EngineStatus", STATUS), DATABASE.encode("Ground", {"Wind": 1.0}), Frame(0x7FF)):
+        engine.send(frame)
+
+    clock.sleep(10 * ms)
+
+    assert named == [0x100, 0x18FEF1FE]
+    assert everything == [0x100, 0x18FEF1FE, 0x7FF]
+
+
+def test_a_subscriber_cannot_name_a_message_there_is_none_of(bus):
+    with pytest.raises(BusError, match="has no message 'EngineState'; did you mean EngineStatus"):
+        bus.subscribe(lambda _: None, ["EngineState"])
+
+
 def test_a_message_is_sent_by_name_with_its_counter(clock, bus, engine):
     heard = []
     engine.on_frame(heard.append)

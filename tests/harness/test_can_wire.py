@@ -13,6 +13,7 @@ from hil.can.frame import Frame
 from hil.can.wire import CanWire, find_wire, open_channels
 from hil.clock import Phase, VirtualClock
 from hil.errors import BusError, ClockError
+from hil.faults import Fault
 from hil.noise import Streams
 from hil.units import ms, s, us
 
@@ -190,6 +191,92 @@ def test_every_node_but_the_sender_hears_a_frame_and_the_sender_is_told(clock, w
     clock.sleep(1 * ms)
 
     assert sorted(log) == [("a", "heard"), ("b", "sent"), ("c", "heard")]
+
+
+def test_a_node_takes_the_identifiers_it_accepts_and_acknowledges_all(clock, wire):
+    frames, ear, engine = [], wire.attach("ear"), wire.attach("engine")
+    ear.on_frame(frames.append, accept=[(0x10, False), (0x11, True)])
+    sent = [Frame(0x10), Frame(0x10, extended=True), Frame(0x11), Frame(0x11, extended=True), Frame(0x10, remote=True)]
+    for frame in sent:
+        engine.send(frame)
+
+    clock.sleep(10 * ms)
+
+    assert [(frame.arbitration_id, frame.extended, frame.remote) for frame in frames] == [
+        (0x10, False, False),
+        (0x11, True, False),
+    ]
+    assert (ear.received, engine.sent, engine.tec) == (2, 5, 0)
+
+
+def test_two_listeners_of_a_node_each_take_what_they_accept(clock, wire):
+    log, ear, engine = [], wire.attach("ear"), wire.attach("engine")
+    stop = ear.on_frame(lambda frame: log.append(("ten", frame.arbitration_id)), accept=[(10, False)])
+    ear.on_frame(lambda frame: log.append(("all", frame.arbitration_id)))
+    engine.send(Frame(10))
+    engine.send(Frame(11))
+    clock.sleep(1 * ms)
+    stop()
+    engine.send(Frame(10))
+
+    clock.sleep(1 * ms)
+
+    assert log == [("ten", 10), ("all", 10), ("all", 11), ("all", 10)]
+
+
+def test_a_node_without_a_listener_has_no_filter(clock, wire):
+    ear, engine = wire.attach("ear"), wire.attach("engine")
+    engine.send(Frame(10))
+    clock.sleep(1 * ms)
+    assert ear.received == 1
+
+
+def test_a_node_counts_error_free_frames_down_whether_it_accepts_them_or_not(clock, wire):
+    ear, engine = wire.attach("ear"), wire.attach("engine")
+    ear.on_frame(lambda _: None, accept=[(10, False)])
+    clear = wire.apply(Fault("bus_a", "corrupt", parameters={"count": 3}))
+    engine.send(Frame(20))
+    clock.sleep(10 * ms)
+    clear()
+    assert ear.rec == 2  # three errors up, one good frame down
+    engine.send(Frame(20))
+    engine.send(Frame(20))
+    clock.sleep(10 * ms)
+    assert (ear.rec, ear.received) == (0, 0)
+
+
+def test_a_frame_that_nobody_accepts_is_not_lost_to_an_overrun(clock, wire):
+    ear, engine = wire.attach("ear"), wire.attach("engine")
+    ear.on_frame(lambda _: None, accept=[(10, False)])
+    wire.apply(Fault("bus_a", "drop"))
+    for identifier in (10, 20):
+        engine.send(Frame(identifier))
+    clock.sleep(1 * ms)
+    assert (ear.overruns, ear.received) == (1, 0)
+
+
+def test_a_filter_goes_with_its_node_to_a_cut_off_part_of_the_bus(clock, wire):
+    frames = []
+    ear, engine = wire.attach("ear"), wire.attach("engine")
+    ear.on_frame(frames.append, accept=[(10, False)])
+    mend = wire.apply(Fault("bus_a", "open", parameters={"beyond": "ear, engine"}))
+    engine.send(Frame(10))
+    clock.sleep(1 * ms)
+    mend()
+    engine.send(Frame(10))
+    engine.send(Frame(11))
+    clock.sleep(1 * ms)
+    assert [frame.arbitration_id for frame in frames] == [10, 10]
+
+
+def test_more_identifiers_than_are_remembered_reach_their_readers(clock, wire):
+    frames, ear, engine = [], wire.attach("ear"), wire.attach("engine", tx_depth=10_000)
+    ear.on_frame(frames.append, accept=[(number, True) for number in range(0, 10_000, 100)])
+    for _ in range(2):
+        for number in range(5_000):
+            engine.send(Frame(number, extended=True))
+        clock.sleep(2 * s)
+    assert [frame.arbitration_id for frame in frames] == [*range(0, 5_000, 100)] * 2
 
 
 def test_a_listener_that_was_stopped_hears_no_more(clock, wire):

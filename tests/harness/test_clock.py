@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 import time
@@ -65,8 +66,37 @@ def test_callbacks_that_feed_each_other_for_ever_are_an_error(clock: VirtualCloc
         clock.at(clock.now, lambda: clock.at(clock.now, device, Phase.DEVICE), Phase.WIRE)
 
     clock.at(0, device)
-    with pytest.raises(ClockError, match=r"more than 1000 rounds at 0\.000000000 s"):
+    with pytest.raises(
+        ClockError, match=r"more than 1000 rounds at 0\.000000000 s: .*ever: \S*<lambda>, \S*device; give one"
+    ):
         clock.sleep(1)
+
+
+class Pump:
+    """Schedules itself at the same instant, in the same phase, for ever."""
+
+    def __init__(self, clock: VirtualClock, name: str) -> None:
+        self.clock, self.name = clock, name
+
+    def turn(self) -> None:
+        self.clock.at(self.clock.now, self.turn)
+
+
+def test_callbacks_of_one_phase_that_feed_each_other_for_ever_are_named_with_their_instant(clock: VirtualClock) -> None:
+    pump = Pump(clock, "ox_pump")
+    clock.at(3 * ms, functools.partial(pump.turn))
+    clock.every(1 * ms, lambda: None)
+    with pytest.raises(ClockError, match=r"100000 events at 0\.003000000 s: .* ever: \S*Pump\.turn of ox_pump; give"):
+        clock.sleep(1 * s)
+
+
+def test_many_events_at_one_instant_that_end_are_no_error(clock: VirtualClock) -> None:
+    done: list[int] = []
+    for number in range(50_000):
+        clock.at(5, lambda number=number: done.append(number))
+    clock.every(1, lambda: None)
+    clock.sleep(150_000)
+    assert done == list(range(50_000))
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.sampled_from(list(Phase))), max_size=40))

@@ -42,8 +42,9 @@ def rig(blueprint: Blueprint) -> Rig:
 
 @pytest.fixture
 def stand(rig: Rig, icd: EngineIcd) -> Stand:
-    feeds = {"engine": 3, "engine_hardware": 4}
-    return Stand(Bench(rig.instrument("psu", DCPower), rig.card("stand"), rig.clock, feeds, rig.undo), icd)
+    psu = rig.instrument("psu", DCPower)
+    feeds = {"engine": (psu, 3), "engine_hardware": (psu, 4)}
+    return Stand(Bench(rig.card("stand"), rig.clock, feeds, rig.undo), icd)
 
 
 @pytest.mark.parametrize("name", REDLINES)
@@ -80,7 +81,8 @@ def test_article_without_supply_on_the_stand_is_refused(stand):
 
 def test_power_and_drives_are_undone_when_the_rig_is_closed(blueprint, icd):
     rig = open_rig(blueprint)
-    stand = Stand(Bench(rig.instrument("psu", DCPower), rig.card("stand"), rig.clock, {"engine": 3}, rig.undo), icd)
+    feeds = {"engine": (rig.instrument("psu", DCPower), 3)}
+    stand = Stand(Bench(rig.card("stand"), rig.clock, feeds, rig.undo), icd)
     fed = stand.power_on("engine")
     stand.drive("pc", 10.0)
     assert fed.value == pytest.approx(28.0, abs=0.5)

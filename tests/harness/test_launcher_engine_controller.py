@@ -152,25 +152,69 @@ def test_heartbeat_that_comes_back_within_the_grace_ends_it():
     assert world.status["STATE"] == "MAINSTAGE"
 
 
-def test_cold_engine_costs_no_events_of_the_hardware():
+def test_sensors_of_a_cold_engine_stand_still():
     world = EngineWorld().started()
     world.command("SHUTDOWN")
     world.clock.sleep(2 * s)
-    before = [world.wiring.pin(f"stand.{sensor}").volts for sensor in SENSORS]
-    changes: list[str] = []
-    for sensor in SENSORS:
-        world.wiring.pin(f"stand.{sensor}").on_change(lambda sensor=sensor: changes.append(sensor))
+    before = [world.wiring.pin(f"stand.{sensor}").read() for sensor in SENSORS]
     world.clock.sleep(1 * s)
-    assert changes == []
+    assert before == [world.wiring.pin(f"stand.{sensor}").read() for sensor in SENSORS]
     assert before[:3] == pytest.approx([0.5] * 3, abs=1e-3)
+
+
+def test_sensors_of_a_live_engine_are_noisy_and_hold_for_10_ms():
+    world = EngineWorld().started()
+    pin = world.wiring.pin("stand.pc_a")
+    world.clock.sleep(5 * ms)
+    found = []
+    for _ in range(40):
+        world.clock.sleep(5 * ms)
+        found.append(pin.read())
+    assert len(set(found)) in (20, 21)
+
+
+def test_a_sensor_without_excitation_gives_nothing():
+    world = EngineWorld().started()
+    assert world.wiring.pin("stand.pc_a").read() > 2.0
+    world.power(0.0)
+    world.clock.sleep(500 * ms)
+    assert world.wiring.pin("stand.pc_a").read() == pytest.approx(0.0, abs=1e-3)
+
+
+def test_the_plant_takes_the_smaller_opening_while_the_chamber_burns():
+    world = EngineWorld()
+    flow = world.wiring.quantity_pin("engine_hardware.flow", 1)
+    world.power()
+    world.clock.sleep(300 * ms)
+    assert flow.values == (0.0,)
+    world.command("START")
+    found = []
+    for _ in range(120):
+        world.clock.sleep(10 * ms)
+        found.append(flow.values[0])
+    assert sorted(found) == found
+    assert found[0] == 0.0
+    assert found[-1] == 1.0
+    assert any(0.1 < share < 0.9 for share in found)
+
+
+def test_the_flow_ends_with_the_travel_of_the_first_valve_that_closes():
+    world = EngineWorld().started()
+    flow = world.wiring.quantity_pin("engine_hardware.flow", 1)
+    assert flow.values == (1.0,)
+    world.command("SHUTDOWN")
+    world.clock.sleep(60 * ms)
+    assert 0.0 < flow.values[0] < 1.0
+    world.clock.sleep(100 * ms)
+    assert flow.values == (0.0,)
 
 
 def test_same_seed_gives_the_same_noise():
     first, second = EngineWorld().started(), EngineWorld().started()
     for sensor in SENSORS:
-        volts = first.wiring.pin(f"stand.{sensor}").volts
-        assert volts == second.wiring.pin(f"stand.{sensor}").volts
-    assert first.wiring.pin("stand.pc_a").volts != first.wiring.pin("stand.pc_b").volts
+        volts = first.wiring.pin(f"stand.{sensor}").read()
+        assert volts == second.wiring.pin(f"stand.{sensor}").read()
+    assert first.wiring.pin("stand.pc_a").read() != first.wiring.pin("stand.pc_b").read()
 
 
 def test_lit_chamber_goes_out_when_one_valve_loses_its_wire():

@@ -67,7 +67,7 @@ def test_volts_and_quantities_cannot_be_one_net(wiring: Wiring) -> None:
         wiring.net("mixed", ["a.power", "b.in"])
 
 
-def test_a_datagram_arrives_at_every_other_pin_at_the_instant_it_was_sent() -> None:
+def test_a_datagram_arrives_everywhere_on_the_net_at_the_instant_it_was_sent() -> None:
     clock = VirtualClock()
     wiring = Wiring(clock)
     heard: list[tuple[str, bytes, int]] = []
@@ -100,3 +100,14 @@ def test_an_open_cable_carries_no_datagram_until_it_is_mended() -> None:
 def test_a_payload_longer_than_a_datagram_is_refused(wiring: Wiring) -> None:
     with pytest.raises(WiringError, match="a datagram of 2000 bytes; the longest has 1472"):
         wiring.datagram_pin("radar.track").send(bytes(2000))
+
+
+def test_who_listens_at_the_sender_taps_its_cable() -> None:
+    clock = VirtualClock()
+    wiring = Wiring(clock)
+    heard: list[bytes] = []
+    sender = wiring.datagram_pin("radar.track")
+    sender.on(lambda payload, _: heard.append(payload))
+    sender.send(b"echo")
+    clock.sleep(0)
+    assert heard == [b"echo"]

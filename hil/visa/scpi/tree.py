@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hil.visa.scpi.errors import ScpiError
@@ -39,6 +40,7 @@ class Command(NamedTuple):
     """Whether the response ends only with the message (``*IDN?``), so that no query may follow it."""
 
 
+@cache  # every world builds the trees of its instruments anew, from the same declarations
 def mnemonics(pattern: str) -> tuple[Mnemonic, ...]:
     """The nodes of a header declaration such as ``[SOURce:]VOLTage[:LEVel]``; ``#`` marks a numeric suffix.
 
