@@ -54,6 +54,7 @@ clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 pictures: setup
+	@command -v chromium >/dev/null || { echo "pictures need chromium: apt-get install chromium" >&2; exit 1; }
 	@rm -rf build/pictures && mkdir -p build/pictures docs/images
 	@$(BIN)/hil qualify tests/launcher --rig $(RIG) --run-folder build/pictures/run -- -q >/dev/null
 	@$(BIN)/python tests/harness/chromium.py build/pictures/run docs/images/report.png

@@ -49,6 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers; with ``--rig`` open the run."""
     config.addinivalue_line("markers", "requirement(*ids): requirements that the test verifies")
     config.addinivalue_line("markers", "measures(*names): measurements the test must take; one never taken is FAIL")
+    config.addinivalue_line("markers", "draw(number): one of several trials alike; the run's seed + number is its seed")
     if config.option.rig is None:
         config.pluginmanager.register(_Bare(), "hil-bare")
         return
@@ -238,7 +239,9 @@ def _order(item: pytest.Item) -> Order:
         tuple(str(name) for mark in reversed(list(item.iter_markers(kind))) for name in mark.args)
         for kind in ("requirement", "measures")
     )
-    return Order(item.nodeid, doc.strip().partition("\n")[0], requirements, measures)
+    draw = item.get_closest_marker("draw")
+    number = 0 if draw is None else int(draw.args[0])
+    return Order(item.nodeid, doc.strip().partition("\n")[0], requirements, measures, number)
 
 
 def _plain(value: object) -> object:

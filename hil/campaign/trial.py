@@ -28,12 +28,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Order:
-    """What a trial is ordered to be: a test of the plan, what it verifies and what it must measure."""
+    """What a trial is ordered to be: a test of the plan, what it verifies and what it must measure.
+
+    ``draw`` tells trials of one test apart that differ by chance alone: it is added to the run's seed.
+    """
 
     nodeid: str
     title: str = ""
     requirements: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
+    draw: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class Trial(Closed):
             title=order.title,
             requirements=order.requirements,
             measures=order.measures,
-            seed=desk.seed,
+            seed=desk.seed + order.draw,
             evidence_class=self._evidence_class,
             rig=file.rig.name,
             development=file.sets,
@@ -103,7 +107,7 @@ class Trial(Closed):
     def open_rig(self) -> Rig:
         """Open the trial's own world; its records go to the trial's part of the run folder."""
         sinks = Sinks(self._frame, self._dialogue, self._stimulus, self._check, self._recorder.sync)
-        self.rig = open_rig(self.desk.blueprint, seed=self.desk.seed, sinks=sinks)
+        self.rig = open_rig(self.desk.blueprint, seed=self.desk.seed + self.order.draw, sinks=sinks)
         for name, identity in self.rig.identities.items():
             self._recorder.write("event", t_ns=0, what="instrument", name=name, **identity)
         return self.rig

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,17 +66,14 @@ class Counter:
     first: int
     last: int
 
-    def read(self, data: bytes) -> int:
-        """The counter in the data of a frame."""
-        return int.from_bytes(data, "little" if self.little_endian else "big") >> self.shift & (1 << self.bits) - 1
+    @property
+    def wheel(self) -> tuple[int, int, int]:
+        """How to read it from the data as one number: shift [bit] and mask; and how many values it has."""
+        return self.shift, (1 << self.bits) - 1, self.last - self.first + 1
 
     def after(self, value: int) -> int:
         """The counter of the next frame."""
         return self.first if value >= self.last else value + 1
-
-    def steps(self, old: int, new: int) -> int:
-        """How many frames lie between two counter values, 0 when they are equal."""
-        return (new - old) % (self.last - self.first + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,21 +144,24 @@ class Receiver:
         self.last_gap = 0
         """Frames missing just before the last accepted one."""
         self._last: int | None = None
+        counter = protection.counter
+        self._counts = counter is not None
+        self._order: Literal["little", "big"] = "little" if counter is None or counter.little_endian else "big"
+        self._shift, self._mask, self._turn = (0, 0, 1) if counter is None else counter.wheel
 
     def check(self, frame: Frame) -> Rejection | None:
         """Check one frame: None to use it, otherwise why not. After lost frames the next good one is used."""
-        data, protection = frame.data, self.protection
+        data, protection = frame[1], self.protection
         if len(data) != protection.length:
             return Rejection.LENGTH
         if not protection.is_sound(data):
             self.crc_errors += 1
             return Rejection.CRC
         self.last_gap = 0
-        counter = protection.counter
-        if counter is not None:
-            value = counter.read(data)
+        if self._counts:
+            value = int.from_bytes(data, self._order) >> self._shift & self._mask
             if self._last is not None:
-                steps = counter.steps(self._last, value)
+                steps = (value - self._last) % self._turn
                 if steps == 0:
                     self.repeated += 1
                     return Rejection.REPEATED

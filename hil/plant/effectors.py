@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hil.plant.vehicle import TvcTable, Vehicle
 
 _SETTLED = 1e-7  # share of flow, and of pressure, below which a lag has arrived
+_HALF = 0.5  # of a discrete that is 1 or 0
 _AXES = 2  # of each gimbal: about y, about z
 
 
@@ -29,8 +30,8 @@ class Gimbals:
     """
 
     __slots__ = (
-        "_aims", "_commands", "_limit_rad", "_live", "_rate_rad_s", "_step_s", "_zoh", "energy_rad", "frozen",
-        "hard_over", "moving", "positions", "speeds", "spent", "travelled_rad",
+        "_aims", "_commands", "_energised", "_limit_rad", "_live", "_rate_rad_s", "_step_s", "_zoh", "energy_rad",
+        "frozen", "hard_over", "moving", "positions", "speeds", "spent", "travelled_rad",
     )  # fmt: skip
 
     def __init__(self, spec: TvcTable, step_s: float) -> None:
@@ -44,7 +45,8 @@ class Gimbals:
         self.spent = self.moving = False
         self._step_s = step_s
         self._commands: Sequence[Sequence[float]] = ()
-        self._aims = ([0.0] * ENGINES, [0.0] * ENGINES)
+        self._energised: Sequence[float] = ()
+        self._aims: tuple[Sequence[float], Sequence[float]] = ((), ())
         self._live: tuple[list[int], list[int]] = ([], [])
         self.use(spec)
 
@@ -58,23 +60,31 @@ class Gimbals:
 
     def refresh(self) -> None:
         """Look at commands, faults and energy again: one of them has changed."""
-        self._commands = ()
+        self._commands = self._energised = ()
         self.spent = self.travelled_rad >= self.energy_rad
 
     def _take(self, commands: Sequence[Sequence[float]]) -> None:
-        """Aims and moving axes from the commands; an axis that stops moving stands still at once."""
-        self._commands = commands
-        held = set(self.frozen)
+        """Aims from the commands, and which axes move."""
+        about_y, about_z, energised = zip(*commands, strict=True)
+        self._commands, self._aims = commands, (about_y, about_z)
+        if energised != self._energised:
+            self._energise(energised)
+        if self.hard_over:
+            aims = (list(about_y), list(about_z))
+            for plane, k, aim_rad in self.hard_over:
+                aims[plane][k] = aim_rad
+            self._aims = aims
+
+    def _energise(self, energised: Sequence[float]) -> None:
+        """Which axes move; one that stops moving stands still at once."""
+        self._energised = energised
         for plane in range(_AXES):
-            live = [
-                k for k in range(ENGINES) if commands[k][2] > 0.5 and (plane, k) not in held and not self.spent
-            ]  # energised is 1 or 0
-            self._live[plane][:] = live
-            self._aims[plane][:] = [command[plane] for command in commands]
-            for k in set(range(ENGINES)).difference(live):
+            self._live[plane][:] = [
+                k for k in range(ENGINES)
+                if energised[k] > _HALF and not self.spent and (plane, k) not in self.frozen
+            ]  # fmt: skip
+            for k in set(range(ENGINES)).difference(self._live[plane]):
                 self.speeds[plane][k] = 0.0
-        for plane, k, aim_rad in self.hard_over:
-            self._aims[plane][k] = aim_rad
 
     def advance(self, commands: Sequence[Sequence[float]]) -> bool:
         """One step towards each gimbal's command (y_rad, z_rad, energised); True when the energy ran out in it."""

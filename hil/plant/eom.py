@@ -25,7 +25,7 @@ State = tuple[float, ...]
 
 SIZE = 21
 _TINY_M2 = 1e-6  # keeps the axis of the Earth itself out of a division
-_QUATERNION_PULL = 10.0  # 1/s, back to unit length; AB2 leaves 3e-8 of it at 3 rad/s
+_QUATERNION_PULL = 1.0  # 1/s, back to unit length; AB2 leaves 3e-7 of it in a fast tumble
 
 
 class Push(NamedTuple):

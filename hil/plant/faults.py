@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hil.plant.launcher import Launcher
     from hil.plant.vehicle import Vehicle
 
+_READ_ONCE = ("site.", "body.oxidiser_kg", "body.fuel_kg")
+
 
 class Override(NamedTuple):
     """One number of the vehicle changed: key, and ``factor * number + offset`` in the number's own unit."""
@@ -158,6 +160,11 @@ def _wind(plant: Launcher, fault: Fault) -> Callable[[], None]:
 
 
 def _override(plant: Launcher, changes: list[Override]) -> Callable[[], None]:
+    for change in changes:
+        if change.name.startswith(_READ_ONCE):
+            raise HilError(
+                f"{change.name} is read once, when the plant is made; set plant.vehicle.{change.name} instead"
+            )
     wanted = plant.overrides + changes
     plant.use(overridden(plant.base, wanted))
     plant.overrides = wanted

@@ -86,7 +86,7 @@ class Launcher:
         **{name: width for name, (width, _) in OUTPUTS.items()},
     }
     """Name and width of each output."""
-    truth: ClassVar[Mapping[str, str]] = {**{name: unit for name, (unit, _) in TRUTH.items()}, "impacted": "1"}
+    truth: ClassVar[Mapping[str, str]] = {name: unit for name, (unit, _) in TRUTH.items()}
     """Name and unit of everything :meth:`read` knows: model input, never a measurement."""
 
     def __init__(self, vehicle: Vehicle, *, streams: Streams, step_ns: int, integrator: str) -> None:
@@ -208,15 +208,19 @@ class Launcher:
 
     def _run_dry(self, left_s: float) -> None:
         """A tank runs dry within the step: fly to that instant, then on without thrust."""
-        stage = self.stage
         self._state = rk4(self._state, self._derive(self._state), left_s, self._derive)
+        self._starve(left_s)
+        self._push = self.stage.push(self._wind.now)
+        self._state = rk4(self._state, self._derive(self._state), self._step_s - left_s, self._derive)
+        self._before = None
+
+    def _starve(self, left_s: float) -> None:
+        """A tank is empty after this part of the step [s]: no flow any more."""
+        stage = self.stage
         name = stage.tanks.run_dry(stage.engines.total * left_s)
         self._dry = True
         stage.engines.stop()
         self._tell(self.time_ns + round(left_s * 1e9), f"depletion_{name}")
-        self._push = stage.push(self._wind.now)
-        self._state = rk4(self._state, self._derive(self._state), self._step_s - left_s, self._derive)
-        self._before = None
 
     # -- on the ground ------------------------------------------------------------------------------------
 
@@ -242,11 +246,19 @@ class Launcher:
             self._fly(commands)
             return
         size = len(NO_BENDING)
-        bending = rk4(self._state, change, self._step_s, self._derive)[-size:]
+        if self._before is None:
+            bending = rk4(self._state, change, self._step_s, self._derive)[-size:]
+        else:
+            bending = ab2(self._state, change, self._before, self._step_s)[-size:]
+        self._before = change
+        left_s = self.stage.tanks.seconds_left(self.stage.engines.total)
+        if left_s < self._step_s:
+            self._starve(left_s)
         self._still = not self._actuate(commands) and max(map(abs, change[-size:])) < _AT_REST
         self._tick()
         self._lies = self._stands()
         if self._still:
+            self._before = None
             self._balance()
         else:
             self._state = self._lies.state(self.time_ns, bending)
@@ -291,7 +303,8 @@ class Launcher:
     # -- what can be seen ---------------------------------------------------------------------------------
 
     def _look(self, state: State, later_ns: int = 0, change: State | None = None) -> View:
-        rig = Rig(self.vehicle, self.stage, self._site, not self._flying)
+        standing = not (self._flying or self._impacted)
+        rig = Rig(self.vehicle, self.stage, self._site, standing, not self._released, self._impacted)
         return View(self.time_ns + later_ns, state, change or state, self._push, rig)
 
     @property
@@ -338,8 +351,6 @@ class Launcher:
         Raises:
             HilError: for an unknown name; names the nearest.
         """
-        if name == "impacted":
-            return float(self._impacted)
         found = TRUTH.get(name)
         if found is None:
             raise HilError(f"the plant's truth has no {name}; {nearest(name, list(self.truth))}")

@@ -21,20 +21,20 @@ class Stage:
         step_s: the step [s].
     """
 
-    __slots__ = ("_vehicle", "engines", "gimbals", "tanks")
+    __slots__ = ("_numbers", "engines", "gimbals", "tanks")
 
     def __init__(self, vehicle: Vehicle, step_s: float) -> None:
-        self._vehicle = vehicle
         self.engines = Engines(vehicle, step_s)
         self.gimbals = Gimbals(vehicle.tvc, step_s)
         self.tanks = Tanks(vehicle, step_s)
+        self._numbers = _numbers(vehicle)
 
     def use(self, vehicle: Vehicle) -> None:
         """Take other numbers from now on."""
-        self._vehicle = vehicle
         self.engines.use(vehicle)
         self.gimbals.use(vehicle.tvc)
         self.tanks.use(vehicle)
+        self._numbers = _numbers(vehicle)
 
     def faults(self) -> str:
         """What faults hold of it, as text: the same faults in the same order give the same."""
@@ -51,39 +51,49 @@ class Stage:
         self.gimbals.load(saved["gimbals"])
         self.tanks.load(saved["tanks"])
 
-    def full_share(self) -> float:
-        """How full the tanks are, 0..1."""
-        tanks = self.tanks
-        return (tanks.oxidiser_kg + tanks.fuel_kg) / tanks.full_kg if tanks.full_kg > 0.0 else 0.0
-
     def between(self, before: Push, wind: Vector) -> Push:
         """The mean of a push and of the one now, each in its units: what a step of four evaluations holds."""
         return Push(*[0.5 * (a + b) for a, b in zip(before, self.push(wind), strict=True)])
 
     def push(self, wind: Vector) -> Push:
         """What the stage does to the body now, in this wind [m/s] towards north, east and down."""
-        body, spec, tanks = self._vehicle.body, self._vehicle.engines, self.tanks
-        full = self.full_share()
-        centre_m = body.centre_empty_m + full * (body.centre_full_m - body.centre_empty_m)
-        roll_range = body.roll_inertia_full_kg_m2 - body.roll_inertia_empty_kg_m2
-        pitch_range = body.pitch_inertia_full_kg_m2 - body.pitch_inertia_empty_kg_m2
-        arm_m = centre_m - spec.station_m
-        inertia = body.pitch_inertia_empty_kg_m2 + full * pitch_range
-        damping_x = damping_y = 0.0
-        if body.mass_flow_moments and self.engines.total > 0.0:
-            flow_kg_s = self.engines.total * spec.flow_kg_s
-            damping_x = flow_kg_s * (roll_range / tanks.full_kg - spec.ring_radius_m * spec.ring_radius_m)
-            damping_y = flow_kg_s * (pitch_range / tanks.full_kg - arm_m * arm_m)
-        return Push(
-            *self.engines.push(self.gimbals),
-            arm_m,
-            body.dry_kg + tanks.oxidiser_kg + tanks.fuel_kg,
-            body.roll_inertia_empty_kg_m2 + full * roll_range,
-            inertia,
-            inertia,
-            damping_x,
-            damping_y,
-            damping_y,
-            centre_m,
-            *wind,
+        tanks, engines = self.tanks, self.engines
+        full_kg, dry_kg, centre_m, moves_m, roll, roll_range, pitch, pitch_range, station_m, flow_kg_s, ring_m2 = (
+            self._numbers
         )
+        left_kg = tanks.oxidiser_kg + tanks.fuel_kg
+        full = left_kg / full_kg
+        centre_m += full * moves_m
+        arm_m = centre_m - station_m
+        inertia = pitch + full * pitch_range
+        flow_kg_s *= engines.total
+        damping_x = flow_kg_s * (roll_range / full_kg - ring_m2)
+        damping_y = flow_kg_s * (pitch_range / full_kg - arm_m * arm_m)
+        return Push._make(
+            (
+                *engines.push(self.gimbals),
+                arm_m, dry_kg + left_kg,
+                roll + full * roll_range, inertia, inertia,
+                damping_x, damping_y, damping_y,
+                centre_m,
+                *wind,
+            ),
+        )  # fmt: skip
+
+
+def _numbers(vehicle: Vehicle) -> tuple[float, ...]:
+    """What :meth:`Stage.push` takes of the vehicle, looked up once."""
+    body, engines = vehicle.body, vehicle.engines
+    return (
+        max(body.oxidiser_kg + body.fuel_kg, 1e-9),
+        body.dry_kg,
+        body.centre_empty_m,
+        body.centre_full_m - body.centre_empty_m,
+        body.roll_inertia_empty_kg_m2,
+        body.roll_inertia_full_kg_m2 - body.roll_inertia_empty_kg_m2,
+        body.pitch_inertia_empty_kg_m2,
+        body.pitch_inertia_full_kg_m2 - body.pitch_inertia_empty_kg_m2,
+        engines.station_m,
+        engines.flow_kg_s if body.mass_flow_moments else 0.0,
+        engines.ring_radius_m * engines.ring_radius_m,
+    )

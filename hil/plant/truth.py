@@ -90,6 +90,7 @@ TRUTH: dict[str, tuple[str, Callable[[View], float]]] = {
     "impact_north_m": ("m", lambda view: view.impact[0]),
     "impact_east_m": ("m", lambda view: view.impact[1]),
     "impact_in_s": ("s", lambda view: view.impact[2]),
+    "impacted": ("1", lambda view: float(view.rig.impacted)),
     "clamped": ("1", lambda view: float(view.rig.clamped)),
 }  # fmt: skip
 """Truth by name: its unit, and how it is found. Angles in deg, masses in kg; all positions from the pad."""
@@ -102,11 +103,11 @@ def wind_profile(vehicle: Vehicle) -> Output:
 
 
 def _gnss(view: View) -> Output:
-    return (*view.geodetic, *view.velocity_ned, 1.0)
+    return (*view.geodetic, *view.velocity_ned, float(not view.rig.impacted))
 
 
 def _track(view: View) -> Output:
-    return (*view.place, *view.velocity, 1.0)
+    return (*view.place, *view.velocity, float(not view.rig.impacted))
 
 
 def _position(engine: int) -> Callable[[View], Output]:

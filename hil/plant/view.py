@@ -33,12 +33,17 @@ if TYPE_CHECKING:
 
 
 class Rig(NamedTuple):
-    """What an instant is seen with: the vehicle, its stage as it is now, its site, whether it is clamped."""
+    """What an instant is seen with: the vehicle, its stage as it is now, its site.
+
+    standing: it has not left its mount; clamped: its clamps have not opened; impacted: it has come down.
+    """
 
     vehicle: Vehicle
     stage: Stage
     site: Site
+    standing: bool
     clamped: bool
+    impacted: bool
 
 
 class View:
@@ -162,7 +167,7 @@ class View:
         bend_rate = [0.0, 0.0]
         bend_force = [0.0, 0.0]
         for number, mode in enumerate(modes(self.rig.vehicle)):
-            slope = (mode.clamped_slope_rad_m if self.rig.clamped else mode.free_slope_rad_m) * imu.slope_factor
+            slope = (mode.clamped_slope_rad_m if self.rig.standing else mode.free_slope_rad_m) * imu.slope_factor
             bend_rate[number // 2] += slope * change[13 + 2 * number]
             bend_force[number // 2] += mode.shape * change[14 + 2 * number]
         # nose towards +z is a negative turn about y; nose towards +y a positive one about z

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from hil.errors import EvidenceError
-from hil.report.axes import Axis, Label, Tick, around, lay
+from hil.report.axes import Axis, Tick, around
 from hil.report.channels import MODEL
 from hil.report.figures import figure
+from hil.report.labels import Label, lay
 from hil.report.traces import STEPS, Grid, Trace, trace
 
 if TYPE_CHECKING:
@@ -128,7 +129,9 @@ def plot_view(plot: Plot, channels: Channels, frame: Frame, spans: int) -> PlotV
         title=plot.title,
         unit=plot.unit,
         tag=MODEL_TAG if of_model and all(of_model) else "",
-        curves=tuple(_curve(*each, x=frame.x, y=y, said=all(of_model), grid=grid) for each in traces),
+        curves=tuple(
+            _curve(*each, said=all(of_model), transform=_transform(each[2], frame.x, y, grid.slots)) for each in traces
+        ),
         levels=tuple((f"{y.at(each.value):.1f}", each) for each in plot.levels),
         y_ticks=tuple(y.ticks(5)),
         ends=(low, high),
@@ -156,12 +159,16 @@ def _trace(plot: Plot, curve: Curve, channels: Channels, grid: Grid) -> Trace | 
     return trace(times_s, values * curve.scale, grid, step=curve.step)
 
 
-def _curve(number: int, curve: Curve, found: Trace, *, x: Axis, y: Axis, said: bool, grid: Grid) -> CurveView:
-    slot = (x.end - x.start) / grid.slots
-    steps = (found.high - found.low) * y.slope / STEPS
-    transform = f"matrix({slot:.6g} 0 0 {steps:.6g} {x.start + slot / 2:.2f} {y.at(found.low):.2f})"
+def _curve(number: int, curve: Curve, found: Trace, *, said: bool, transform: str) -> CurveView:
     label = curve.label if said or not curve.name.startswith(MODEL) else f"{curve.label} ({MODEL_TAG})"
     return CurveView(label, f"c{number % HUES} d{number // HUES % 3}", curve.step, found, transform)
+
+
+def _transform(found: Trace, x: Axis, y: Axis, slots: int) -> str:
+    """What puts slots and steps of a curve into the field of its plot."""
+    slot = (x.end - x.start) / slots
+    step = (found.high - found.low) * y.slope / STEPS
+    return f"matrix({slot:.6g} 0 0 {step:.6g} {x.start + slot / 2:.2f} {y.at(found.low):.2f})"
 
 
 def _thinned(traces: Sequence[Trace], grid: Grid) -> str:

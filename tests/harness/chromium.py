@@ -89,7 +89,10 @@ def _main() -> None:
         from hil.evidence.index import read_run
 
         tests = read_run(given.run).tests
-        number = next(k for k, test in enumerate(tests, 1) if given.test in test.nodeid)
+        flown = [each.nodeid for each in tests if any(attempt.exhibits.plots for attempt in each.attempts)]
+        number = next((k for k, each in enumerate(tests, 1) if given.test in each.nodeid and each.nodeid in flown), 0)
+        if not number:
+            raise SystemExit(f"{given.run}: no test with plots has {given.test!r} in its id; with plots: {flown}")
         fragment, script = f"flight-{number}{':' + given.show if given.show else ''}", _ONLY
     look(given.run / "report.html", fragment=fragment, script=script, picture=given.picture.resolve(), size=size)
     print(given.picture)

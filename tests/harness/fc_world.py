@@ -26,6 +26,17 @@ _CONTACTS = ("liftoff_1", "liftoff_2", "umbilical")
 _CHECKS = {"TURBINE_TEMPERATURE_BAD": 0, "PUMP_SPEED_BAD": 0, "PC_BAD": 0, "HEARTBEAT_LOST": 0, "IGNITER": 0}
 
 
+BRIEF = {
+    "boot_ms": 100.0,
+    "count.from_s": 1.8,
+    "count.vent_closed_by_s": 1.4,
+    "count.ignition_s": 1.3,
+    "count.stagger_s": 0.02,
+    "count.mainstage_by_s": 0.1,
+}
+"""A count that is over in two seconds, for tests of what comes after it."""
+
+
 class Engine:
     """What an engine controller says: it starts in a second, and is safe 300 ms after its shutdown."""
 
@@ -79,6 +90,7 @@ class FcWorld:
             for port, wire in zip(("can_a", "can_b"), self.wires, strict=True)
         }
         built = FlightAsBuilt.model_validate(as_built(changes))
+        self._boot_ns, self._count_s = round(built.boot_ms * ms), built.count.from_s
         self.fc = FlightComputer(self.clock, streams, Ports("fc", self.wiring, attachments), built)
         self.noise = streams.stream("units", "noise")
         self.stand = {name: self.wiring.pin(f"stand.{name}") for name in (*_CONTACTS, "vent_closed")}
@@ -118,7 +130,7 @@ class FcWorld:
     def power(self) -> FcWorld:
         """Switch the flight computer on and let it boot."""
         self.wiring.pin("fc.power").drive(28.0, 0.05)
-        self.clock.sleep(800 * ms)
+        self.clock.sleep(self._boot_ns + 300 * ms)
         return self
 
     def ground(self, command: str) -> None:
@@ -136,12 +148,13 @@ class FcWorld:
         """Boot, begin the count and wait until this time before release [s]."""
         self.power()
         self.ground("COUNT")
-        self.clock.sleep(round((4.0 + to_s) * s) + 20 * ms)
+        self.clock.sleep(round((self._count_s + to_s) * s) + 20 * ms)
         return self
 
     def flying(self) -> FcWorld:
         """Count down and lift off."""
         self.counted(0.05)
+        assert self.status["MODE"] == "COMMIT"
         self.lift()
         self.clock.sleep(200 * ms)
         assert self.status["MODE"] == "FLIGHT"

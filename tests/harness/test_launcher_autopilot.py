@@ -43,14 +43,14 @@ def about(axis, angle_rad):
     return (math.cos(angle_rad / 2), *vector)
 
 
-def shared(wanted, lost=WELL, stuck=WELL, offset=(0.0, 0.0, 0.0)):
+def shared(wanted, lost=WELL, stuck=WELL, offset=(0.0, 0.0, 0.0), limit_deg=6.0):
     return allocate(
         wanted,
         mixing(lost, stuck),
         offset=offset,
         authority=(5.0, 0.5, 0.5),
-        limit_rad=math.radians(6),
-        roll_limit_rad=math.radians(2),
+        limit_rad=math.radians(limit_deg),
+        roll_limit_rad=math.radians(limit_deg / 3),
     )
 
 
@@ -119,7 +119,7 @@ def test_roll_turns_the_ring_and_leaves_the_centre():
 def test_demand_is_met_whatever_engines_and_gimbals_are_left(wanted, lost, stuck):
     lost, stuck = (tuple(k in chosen for k in range(ENGINES)) for chosen in (lost, stuck))
     y, z = (tuple(angle if still else 0.0 for still in stuck) for angle in (0.01, -0.02))
-    out = shared(wanted, lost, stuck, offset=bias(lost, y, z, 0.068))
+    out = shared(wanted, lost, stuck, offset=bias(lost, y, z, 0.068), limit_deg=90.0)
     there = [angle for pair in zip(y, z, strict=True) for angle in pair]
     total = effect([a + b for a, b in zip(out, there, strict=True)], lost)
     assert total == pytest.approx((wanted[0] / 5.0, wanted[1] / 0.5, wanted[2] / 0.5), abs=1e-9)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fc_world import FcWorld
+from fc_world import BRIEF, FcWorld
 
 from hil.units import ms, s
 
@@ -33,7 +33,7 @@ def test_engines_start_in_groups_of_two_at_most():
 
 
 def test_mission_time_counts_from_the_lift_off_event():
-    world = FcWorld().counted(0.5)
+    world = FcWorld(**BRIEF).counted(0.5)
     assert world.status["TIME"] == pytest.approx(0.0)
     world.lift()
     world.clock.sleep(2 * s)
@@ -138,7 +138,7 @@ def test_engine_that_does_not_answer_its_start_aborts_before_the_last_has_starte
 
 
 def test_engine_ten_is_never_started():
-    world = FcWorld().flying()
+    world = FcWorld(**BRIEF).flying()
     world.clock.sleep(1 * s)
     assert world.engines[9].orders == []
 
@@ -152,7 +152,7 @@ def test_engine_ten_is_never_started():
     ((1, 1), False, "ABORT"),
 ])  # fmt: skip
 def test_lift_off_takes_two_of_both_switches_and_the_acceleration(contacts, moves, mode):
-    world = FcWorld().counted(0.1)
+    world = FcWorld(**BRIEF).counted(0.1)
     world.lift()
     if not moves:
         world.imus = [(0.0, 0.0, 0.0, 9.82, 0.0, 0.0)] * 3
@@ -181,7 +181,7 @@ def test_both_switches_open_before_the_release_abort():
 
 
 def test_ground_commands_do_nothing_in_flight():
-    world = FcWorld().flying()
+    world = FcWorld(**BRIEF).flying()
     for command in ("ABORT", "SAFE", "HOLD", "RECYCLE", "COUNT"):
         world.ground(command)
         world.clock.sleep(100 * ms)
@@ -190,7 +190,7 @@ def test_ground_commands_do_nothing_in_flight():
 
 
 def test_no_engine_is_started_again_after_a_cut():
-    world = FcWorld().flying()
+    world = FcWorld(**BRIEF).flying()
     for engine in world.engines:
         engine.interrupted, engine.fixed = 1, "SAFE"
     world.clock.sleep(2 * s)
@@ -213,7 +213,7 @@ def test_receiver_that_has_terminated_bars_every_count():
 
 
 def test_seeded_restart_gives_start_to_engines_that_went_out():
-    world = FcWorld(**{"count.restarts": True}).flying()
+    world = FcWorld(**BRIEF, **{"count.restarts": True}).flying()
     world.engines[2].fixed = "SAFE"
     world.clock.sleep(500 * ms)
     assert [name for _, name in world.engines[2].orders].count("START") > 1

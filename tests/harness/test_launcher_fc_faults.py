@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fc_world import UPRIGHT, FcWorld
+from fc_world import BRIEF, UPRIGHT, FcWorld
 
 from hil.faults import Fault
 from hil.units import ms, s
@@ -36,7 +36,7 @@ def test_computer_reports_all_of_its_messages_on_both_buses():
 
 @pytest.mark.parametrize("bus", [0, 1])
 def test_one_dead_bus_in_flight_changes_nothing_but_the_bus(bus):
-    world = FcWorld().flying()
+    world = FcWorld(**BRIEF).flying()
     world.dead_buses.add(bus)
     world.clock.sleep(1 * s)
     assert world.status["MODE"] == "FLIGHT"
@@ -47,7 +47,7 @@ def test_one_dead_bus_in_flight_changes_nothing_but_the_bus(bus):
 
 @pytest.mark.parametrize("unit", [0, 1, 2])
 def test_frozen_inertial_unit_is_taken_out(unit):
-    world = FcWorld().flying()
+    world = FcWorld(**BRIEF).flying()
     world.frozen[unit] = True
     world.clock.sleep(500 * ms)
     assert world.status["IMU_OK"] == 7 & ~(1 << unit)
@@ -58,7 +58,7 @@ def test_frozen_inertial_unit_is_taken_out(unit):
 
 @pytest.mark.parametrize("wrong", [(-2.0, 1.0, -2.0), (2.0, -1.0, -2.0), (1.0, 2.0, -2.0), (2.0, -2.0, 1.0)], ids=str)
 def test_unit_with_flipped_or_swapped_axes_is_taken_out_when_the_vehicle_turns(wrong):
-    world = FcWorld().flying()
+    world = FcWorld(**BRIEF).flying()
     world.imus[1] = (*wrong, *FLYING[3:])
     world.imus[0] = world.imus[2] = turning()
     world.clock.sleep(500 * ms)
@@ -66,7 +66,7 @@ def test_unit_with_flipped_or_swapped_axes_is_taken_out_when_the_vehicle_turns(w
 
 
 def test_silent_or_invalid_unit_is_left_out_for_as_long_as_that_lasts():
-    world = FcWorld().flying()
+    world = FcWorld(**BRIEF).flying()
     world.silent.add("IMU3")
     world.clock.sleep(300 * ms)
     assert world.status["IMU_OK"] == 0b011
@@ -76,7 +76,7 @@ def test_silent_or_invalid_unit_is_left_out_for_as_long_as_that_lasts():
 
 
 def test_one_wrong_unit_never_moves_the_gimbals():
-    world = FcWorld().flying()
+    world = FcWorld(**BRIEF).flying()
     world.clock.sleep(500 * ms)
     world.imus[0] = (50.0, -50.0, 50.0, 0.0, 0.0, 0.0)
     world.clock.sleep(300 * ms)
@@ -91,7 +91,7 @@ def test_one_wrong_unit_never_moves_the_gimbals():
 ])  # fmt: skip
 def test_turning_vehicle_is_turned_back(rates, axis, sign):
     """ICD: +y on all engines pitches down, +z on all yaws negative."""
-    world = FcWorld().flying()
+    world = FcWorld(**BRIEF).flying()
     world.imus = [(*rates, *FLYING[3:])] * 3
     world.clock.sleep(250 * ms)
     assert all(sign * angle > 0.3 for angle in world.deflections["YZ".index(axis) :: 2])
@@ -100,7 +100,7 @@ def test_turning_vehicle_is_turned_back(rates, axis, sign):
 
 def test_rolling_vehicle_is_rolled_back():
     """ICD: roll moment of an engine at (ry, rz) is ry * -y - rz * z."""
-    world = FcWorld().flying()
+    world = FcWorld(**BRIEF).flying()
     world.imus = [(3.0, 0.0, 0.0, *FLYING[3:])] * 3
     world.clock.sleep(250 * ms)
     out = world.deflections
@@ -127,7 +127,7 @@ LOST = {
 
 @pytest.mark.parametrize("how", LOST)
 def test_lost_engine_is_reported_and_its_gimbal_left_alone(how):
-    world = FcWorld().flying()
+    world = FcWorld(**BRIEF).flying()
     LOST[how](world)
     world.imus = [(0.0, 1.0, 0.0, *FLYING[3:])] * 3
     world.clock.sleep(400 * ms)
@@ -137,7 +137,7 @@ def test_lost_engine_is_reported_and_its_gimbal_left_alone(how):
 
 
 def test_engine_that_is_lost_stays_lost():
-    world = FcWorld().flying()
+    world = FcWorld(**BRIEF).flying()
     world.engines[0].fixed = "SAFE"
     world.clock.sleep(200 * ms)
     world.engines[0].fixed = "MAINSTAGE"
@@ -146,21 +146,21 @@ def test_engine_that_is_lost_stays_lost():
 
 
 def test_silence_of_all_engines_at_once_is_no_loss_of_thrust():
-    world = FcWorld().flying()
+    world = FcWorld(**BRIEF).flying()
     world.silent |= {f"ENG{k}" for k in range(1, 11)}
     world.clock.sleep(500 * ms)
     assert world.status["ENGINES_LOST"] == 0
 
 
 def test_gimbal_that_reports_a_fault_is_left_alone():
-    world = FcWorld().flying()
+    world = FcWorld(**BRIEF).flying()
     world.gimbals[1] = ["FROZEN", 1.0, -1.0]
     world.clock.sleep(300 * ms)
     assert world.deflections[2:4] == [0.0, 0.0]
 
 
 def test_gimbal_that_stands_still_is_found_by_its_feedback_and_trimmed():
-    world = FcWorld().flying()
+    world = FcWorld(**BRIEF).flying()
     world.gimbals[1] = ["ACTIVE", 4.0, 0.0]
     world.clock.sleep(600 * ms)
     out = world.deflections
@@ -169,7 +169,7 @@ def test_gimbal_that_stands_still_is_found_by_its_feedback_and_trimmed():
 
 
 def test_halted_computer_falls_silent_and_holds_its_outputs():
-    world = FcWorld().counted(0.1)
+    world = FcWorld(**BRIEF).counted(0.1)
     resume = world.fc.apply(Fault("fc", "cpu_halt"))
     world.clock.sleep(50 * ms)
     before = len(world.times["FC_HEARTBEAT"])
@@ -180,7 +180,7 @@ def test_halted_computer_falls_silent_and_holds_its_outputs():
 
 
 def test_computer_that_loses_power_opens_its_outputs():
-    world = FcWorld().counted(0.1)
+    world = FcWorld(**BRIEF).counted(0.1)
     world.wiring.pin("fc.power").release()
     world.clock.sleep(200 * ms)
     assert world.outputs["release"].volts < 1.0
@@ -194,7 +194,7 @@ def test_seeded_computer_without_heartbeat_still_steers():
 
 
 def test_seeded_swapped_channels_go_to_the_wrong_engine():
-    world = FcWorld(channels=[2, 1, 3, 4, 5, 6, 7, 8, 9]).flying()
+    world = FcWorld(**BRIEF, channels=[2, 1, 3, 4, 5, 6, 7, 8, 9]).flying()
     world.engines[0].fixed = "SAFE"
     world.imus = [(0.0, 1.0, 0.0, *FLYING[3:])] * 3
     world.clock.sleep(300 * ms)
@@ -203,7 +203,7 @@ def test_seeded_swapped_channels_go_to_the_wrong_engine():
 
 
 def test_navigation_reports_speed_and_height():
-    world = FcWorld().flying()
+    world = FcWorld(**BRIEF).flying()
     world.imus = [(0.0, 0.0, 0.0, 9.826 + 10.0, 0.0, 0.0)] * 3
     world.clock.sleep(3 * s)
     assert world.heard["FC_NAV"]["SPEED"] == pytest.approx(31.0, abs=1.5)
@@ -211,7 +211,7 @@ def test_navigation_reports_speed_and_height():
 
 
 def test_guidance_reports_its_programme():
-    world = FcWorld().flying()
+    world = FcWorld(**BRIEF).flying()
     world.clock.sleep(20 * s)
     guidance = world.heard["FC_GUIDANCE"]
     assert guidance["AZIMUTH"] == pytest.approx(338.6)

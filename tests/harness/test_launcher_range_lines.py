@@ -73,8 +73,11 @@ def test_an_area_needs_three_corners():
 
 @pytest.mark.parametrize("bearing_deg", range(30, 226, 15))
 def test_on_the_land_side_the_limits_are_the_published_radii(bearing_deg):
-    assert FLIGHT.margin_m(at(bearing_deg, 960.0)) >= 0.0 >= FLIGHT.margin_m(at(bearing_deg, 1001.0))
-    assert IMPACT.margin_m(at(bearing_deg, 2250.0)) >= 0.0 >= IMPACT.margin_m(at(bearing_deg, 2301.0))
+    exclusion_m, debris_m = PROFILE.value("range.exclusion_radius", "m"), PROFILE.value("range.debris_radius", "m")
+    assert (
+        FLIGHT.margin_m(at(bearing_deg, exclusion_m - 40.0)) >= 0.0 >= FLIGHT.margin_m(at(bearing_deg, exclusion_m + 1))
+    )
+    assert IMPACT.margin_m(at(bearing_deg, debris_m - 50.0)) >= 0.0 >= IMPACT.margin_m(at(bearing_deg, debris_m + 1))
 
 
 @pytest.mark.parametrize("metres", [0.0, 100.0, 1e3, 1e4, 1e5, 8e5])

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import plant_world as world
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.units import ms, s
@@ -51,6 +51,7 @@ def test_the_hard_stop_holds_at_six_degrees():
     assert max(found) == found[-1] == math.radians(6.0)
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(ANGLE, ANGLE), min_size=1, max_size=12))
 def test_no_command_takes_a_gimbal_past_its_limits(aims):
     plant = world.launcher()
@@ -104,7 +105,7 @@ def test_thrust_follows_the_valves_with_its_lag():
     full = plant.read("thrust_1_n")
     world.run(plant, world.commands(0.0), 450 * ms)
 
-    assert risen == pytest.approx(full * (1 - math.exp(-1.0)), rel=1e-6)
+    assert risen == pytest.approx(full * (1 - math.exp(-1.0)), rel=1e-5)
     assert plant.read("thrust_1_n") == pytest.approx(full * math.exp(-3.0), rel=1e-5)  # the centre of mass rises
 
 
@@ -117,6 +118,7 @@ def test_an_engine_has_the_thrust_of_its_p_law_at_the_pad():
     assert plant.read("thrust_n") == pytest.approx(9 * plant.read("thrust_3_n"), rel=1e-12)
 
 
+@settings(max_examples=15)
 @given(st.floats(0.2, 1.0), st.integers(1, 5))
 def test_what_leaves_the_tanks_is_what_the_engines_burn(flow, tenths):
     plant = world.launcher()

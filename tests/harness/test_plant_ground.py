@@ -75,6 +75,7 @@ def test_without_thrust_above_weight_an_open_clamp_is_no_lift_off():
     world.run(plant, world.commands(0.7, clamps=0.0), 3 * s)
 
     assert [name for _, name in plant.events] == ["release"]
+    assert plant.read("clamped") == 0.0
     assert plant.read("rise_m") == pytest.approx(0.0, abs=1e-6)
 
 
@@ -109,6 +110,14 @@ def test_propellant_runs_dry_at_the_instant_its_mass_says():
     expected_s = 500.0 / per_s + 0.15  # exp(-t / lag) is 1e-8 by then
     assert named(plant, "depletion_oxidiser") / s == pytest.approx(expected_s, abs=1e-6)
     assert (plant.read("oxidiser_kg"), plant.read("thrust_n")) == (0.0, 0.0)
+
+
+def test_a_tank_may_run_dry_on_the_clamps():
+    plant = world.launcher({"body.fuel_kg": 50.0})
+    world.run(plant, world.commands(1.0), 4 * s)
+
+    assert named(plant, "depletion_fuel") / s == pytest.approx(50.0 / (9 * 29.2 / 3.7) + 0.15, abs=3e-3)
+    assert (plant.read("thrust_n"), plant.read("clamped")) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("integrator", ["ab2", "rk4"])

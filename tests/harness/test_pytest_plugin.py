@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from suite import Ran, Suite
 
+from hil.evidence.index import read_run
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -301,3 +303,18 @@ def test_a(rig, level):
     with (ran.folder / "signals" / "box.level.npy").open("rb") as file:
         blocks = [np.load(file).tolist() for _ in range(2)]
     assert blocks == [[(10, 1.0)], [(10, 2.0)]]
+
+
+def test_trials_alike_differ_by_the_seed_of_their_streams_alone(tmp_path: Path) -> None:
+    body = """
+import pytest
+
+@pytest.mark.parametrize("number", [pytest.param(n, marks=pytest.mark.draw(n)) for n in (0, 1)])
+def test_draw(rig, measure, number):
+    measure("box.volts", 24.0 + float(rig.streams.stream("box", "noise").random()), "V")
+"""
+    ran = suite(tmp_path, body).run()
+    trials = read_run(ran.folder).tests
+    first, second = (trial.attempts[-1].seed for trial in trials)
+    assert second == first + 1
+    assert trials[0].measurements[0].value != trials[1].measurements[0].value

@@ -137,6 +137,11 @@ def test_it_holds_no_script_and_fetches_nothing(page: Page) -> None:
     assert all(target.startswith("#test-") for target in page.fetched)
 
 
+def test_what_recorded_nothing_to_plot_has_no_section_for_it(page: Page) -> None:
+    assert "Delays" not in page.text
+    assert "details" not in page.tags
+
+
 NASTY = '<script>alert("x")</script>\'"&{{ 7*7 }}</style><img src=x>'
 
 

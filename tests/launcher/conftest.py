@@ -1,5 +1,6 @@
 """The fixtures of the qualification tests: those of the reference launcher."""
 
+from hil_launcher.avionics_fixtures import gimbals, gnss, hand_flight, imus
 from hil_launcher.fixtures import (
     engine,
     fts,
@@ -17,28 +18,37 @@ from hil_launcher.fixtures import (
 from hil_launcher.flight_fixtures import (
     ascent,
     avionics,
+    cold_pad,
     command_uplink,
     countdown,
     engines,
+    fitted_engine,
     geometry,
     grounded_ascent,
     pad,
     range_safety,
     receivers,
+    unguided,
 )
 
 __all__ = [
     "ascent",
     "avionics",
+    "cold_pad",
     "command_uplink",
     "countdown",
     "engine",
     "engines",
+    "fitted_engine",
     "fts",
     "geometry",
+    "gimbals",
+    "gnss",
     "grounded_ascent",
     "guaranteed_dbm",
+    "hand_flight",
     "icd",
+    "imus",
     "pad",
     "range_dbm",
     "range_safety",
@@ -47,6 +57,7 @@ __all__ = [
     "stand",
     "strong_dbm",
     "supply_v",
+    "unguided",
     "unpowered_engine",
     "unpowered_fts",
     "uplink",

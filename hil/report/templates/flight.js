@@ -44,39 +44,43 @@
     return [...values.keys()].filter((k) => !empty(k) && empty(k - 1) && empty(k + 1));
   }
 
+  const touch = (a, b) => a.begin < b.end && a.end > b.begin;
+
   /** Rows of labels above a plot, none on another: from the right to the left, each above all it would touch. */
-  function rows(groups, right, lanes, measure) {
-    const taken = [];
-    for (const group of [...groups].reverse()) {
-      const wide = measure(group.text) + 8, left = group.x + wide > right;
-      const begin = left ? group.x - wide : group.x, end = left ? group.x : group.x + wide;
-      const lane = Math.max(0, ...taken.filter((t) => t.begin < end && t.end > begin).map((t) => t.lane + 1));
-      taken.push({ ...group, begin, end, lane, left });
+  function rows(texts, right, lanes, measure) {
+    const labels = [];
+    for (const each of [...texts].reverse()) {
+      const wide = measure(each.text) + 8, left = each.x + wide > right;
+      const label = { ...each, left, begin: left ? each.x - wide : each.x, end: left ? each.x : each.x + wide };
+      const below = new Set(labels.filter((other) => touch(label, other)).map((other) => other.lane));
+      label.lane = Math.max(-1, ...below) + 1;
+      if (label.lane >= lanes && label.short) for (label.lane = 0; below.has(label.lane); label.lane++);
+      labels.push(label);
     }
-    const high = taken.filter((label) => label.lane >= lanes);
-    for (const label of taken) label.crowded = high.some((t) => t.begin < label.end && t.end > label.begin);
-    return taken.reverse();
+    return labels.reverse();
   }
 
   /** What stands at each label: a name; or a number, or numbers too close to part. */
-  function grouped(marks, numbered) {
-    const groups = [];
+  function textsOf(marks, numbered) {
+    const texts = [];
     for (const mark of marks) {
-      const last = groups.at(-1), short = numbered.has(mark.number);
+      const last = texts.at(-1), short = numbered.has(mark.number);
       if (short && last && last.short && mark.x - last.x < NARROWEST) {
         last.members.push(mark.number);
         last.text = `${last.members[0]}–${mark.number}`;
-      } else groups.push({ x: mark.x, text: short ? `${mark.number}` : mark.text, short, members: [mark.number] });
+      } else texts.push({ x: mark.x, text: short ? `${mark.number}` : mark.text, short, members: [mark.number] });
     }
-    return groups;
+    return texts;
   }
 
-  /** Labels by name; by number where the names would need more rows than there are. */
+  /** Labels by name; by number where the names would need more rows than there are. The same as in labels.py. */
   function lay(marks, right, lanes, measure) {
     const numbered = new Set();
     for (;;) {
-      const labels = rows(grouped(marks, numbered), right, lanes, measure);
-      const crowd = labels.filter((label) => label.crowded).flatMap((label) => label.members);
+      const labels = rows(textsOf(marks, numbered), right, lanes, measure);
+      const high = labels.filter((label) => label.lane >= lanes);
+      const crowded = labels.filter((label) => high.some((other) => touch(label, other)));
+      const crowd = crowded.flatMap((label) => label.members);
       if (crowd.every((number) => numbered.has(number))) return labels;
       for (const number of crowd) numbered.add(number);
     }
@@ -93,7 +97,8 @@
 
   const digits = (value, count) => String(Number(value.toPrecision(count)));
   const axis = (label, size) => ({
-    label, size, font: FONT, values: (_, splits) => splits.map((value) => digits(value, 6)), labelFont: FONT, labelSize: 16, labelGap: 0, stroke: INK,
+    label, size, font: FONT, labelFont: FONT, labelSize: 16, labelGap: 0, stroke: INK,
+    values: (_, splits) => splits.map((value) => digits(value, 6)),
     grid: { stroke: GRID, width: 1 }, ticks: { stroke: GRID, width: 1, size: 4 },
   });
   const style = (path) => {
@@ -200,8 +205,8 @@
     }
 
     clock(time) {
-      const text = `${Math.abs(time).toFixed(2)} s`;
-      return this.symbol === "T+" ? `T${time < 0 ? "−" : "+"}${text}` : `${this.symbol} ${time < 0 ? "−" : ""}${text}`;
+      const text = `${Math.abs(time).toFixed(2)} s`, minus = time < 0;
+      return this.symbol === "T+" ? `T${minus ? "−" : "+"}${text}` : `${this.symbol} ${minus ? "−" : ""}${text}`;
     }
 
     drawLevels(u, levels) {
@@ -264,7 +269,8 @@
         ...style(path), path, corners: corners(path.getAttribute("d")).map(metres),
       }));
       const places = [...figure.querySelectorAll(".placed")].map(({ dataset, firstElementChild }) => ({
-        ...metres({ x: Number(dataset.x), y: Number(dataset.y) }), symbol: new Path2D(firstElementChild.getAttribute("d")),
+        ...metres({ x: Number(dataset.x), y: Number(dataset.y) }),
+        symbol: new Path2D(firstElementChild.getAttribute("d")),
       }));
       let view = [w, s, e, n];
       figure.classList.add("drawn");
