@@ -26,3 +26,12 @@ def test_every_relative_link_leads_to_a_file(page):
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
 
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_each_walk_through_the_code_is_at_most_six_files():
+    walks = (ROOT / "docs" / "walks.md").read_text().split("\n## ")[1:]
+    files = [re.findall(r"^\| \[([^\]]+)\]", walk, re.MULTILINE) for walk in walks]
+
+    assert [len(walk) <= 6 for walk in files] == [True, True]
+    diagrams = [walk.partition("```mermaid")[2].partition("```")[0] for walk in walks]
+    assert all(name in diagram for walk, diagram in zip(files, diagrams, strict=True) for name in walk)
