@@ -271,8 +271,10 @@ class Clock:
 
     def _advance(self, deadline: int | None, give_up: int | None, what: str) -> bool:
         """Move to the next instant not after the deadline and run it; False when the deadline comes first."""
-        self._drop_cancelled()
-        due = self._heap[0][0] if self._heap else None
+        heap = self._heap
+        if heap and heap[0][4].fn is None:
+            self._drop_cancelled()
+        due = heap[0][0] if heap else None
         if self._source is not None:
             due = self._grant(due, deadline)
         if deadline is not None and (due is None or due > deadline):

@@ -26,7 +26,7 @@ class QuantityPin:
         default: for a sink, the values it takes while no source is connected; None for a source.
     """
 
-    __slots__ = ("_own", "_read", "default", "name", "source", "width")
+    __slots__ = ("default", "given", "name", "reader", "source", "width")
 
     def __init__(self, name: str, width: int, default: Values | None = None) -> None:
         if width < 1 or (default is not None and len(default) != width):
@@ -38,8 +38,10 @@ class QuantityPin:
         self.default = default
         self.source: QuantityPin | None = self if default is None else None
         """The pin whose values this one carries; None for a sink that is not connected."""
-        self._own: Values = (0.0,) * width
-        self._read: Callable[[], Values] | None = None
+        self.given: Values = (0.0,) * width
+        """What a source was last given."""
+        self.reader: Callable[[], Values] | None = None
+        """What works out a source's values instead; None for one that was given them."""
 
     def __repr__(self) -> str:
         return f"<quantity {self.name} {self.values}>"
@@ -61,8 +63,7 @@ class QuantityPin:
         if source is None:
             assert self.default is not None  # only a sink has no source
             return self.default
-        read = source._read  # noqa: SLF001  # of its own kind
-        return source._own if read is None else read()  # noqa: SLF001  # likewise
+        return source.given if source.reader is None else source.reader()
 
     def set(self, *values: float) -> None:
         """Give these values from now on.
@@ -73,7 +74,7 @@ class QuantityPin:
         if not self.is_source or len(values) != self.width:
             kind = "a source" if self.is_source else "a sink, which takes and does not give,"
             raise WiringError(f"{self.name} is {kind} of {self.width} values; it was given {values}")
-        self._own, self._read = values, None
+        self.given, self.reader = values, None
 
     def give(self, read: Callable[[], Values]) -> None:
         """Give what ``read()`` returns whenever somebody asks.
@@ -83,7 +84,31 @@ class QuantityPin:
         """
         if not self.is_source:
             raise WiringError(f"{self.name} is a sink; it takes values and gives none")
-        self._read = read
+        self.reader = read
+
+
+class Latch:
+    """Reads many sinks at once, as cheaply as can be: what a plant does at every step.
+
+    Args:
+        sinks: the pins, in the order of the values; what is connected later than this is not seen.
+    """
+
+    __slots__ = ("_sources",)
+
+    def __init__(self, sinks: Sequence[QuantityPin]) -> None:
+        self._sources = [sink.source or _standing(sink) for sink in sinks]
+
+    def read(self) -> list[Values]:
+        """The values of every sink, now."""
+        return [source.given if source.reader is None else source.reader() for source in self._sources]
+
+
+def _standing(sink: QuantityPin) -> QuantityPin:
+    """A source that gives a sink's default for ever."""
+    source = QuantityPin(sink.name, sink.width)
+    source.set(*sink.values)
+    return source
 
 
 def join(net: str, pins: Sequence[QuantityPin]) -> None:

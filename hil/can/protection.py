@@ -89,7 +89,7 @@ class Protection:
     crc_byte: int
     _begun: int = field(init=False, repr=False, compare=False)
     """The CRC after the data identifier, with which every frame begins."""
-    _sound: bytes = field(default=b"", init=False, repr=False, compare=False)
+    last_sound: bytes = field(default=b"", init=False, repr=False, compare=False)
     """The data last found or made sound: they come to several receivers, on two buses."""
 
     def __post_init__(self) -> None:
@@ -107,16 +107,16 @@ class Protection:
         if self.crc_signal is None:
             return data
         sealed = data[: self.crc_byte] + _BYTE[self.crc_of(data)] + data[self.crc_byte + 1 :]
-        object.__setattr__(self, "_sound", sealed)
+        object.__setattr__(self, "last_sound", sealed)
         return sealed
 
     def is_sound(self, data: bytes) -> bool:
         """Whether data of the right length carry the CRC they should; always, where there is none."""
-        if data is self._sound or self.crc_signal is None:
+        if data is self.last_sound or self.crc_signal is None:
             return True
         sound = data[self.crc_byte] == self.crc_of(data)
         if sound:
-            object.__setattr__(self, "_sound", data)
+            object.__setattr__(self, "last_sound", data)
         return sound
 
 
@@ -154,7 +154,7 @@ class Receiver:
         data, protection = frame[1], self.protection
         if len(data) != protection.length:
             return Rejection.LENGTH
-        if not protection.is_sound(data):
+        if data is not protection.last_sound and not protection.is_sound(data):
             self.crc_errors += 1
             return Rejection.CRC
         self.last_gap = 0

@@ -242,10 +242,14 @@ class Segment:
         key, _, (identifier, data, extended, remote, requested, _, _, _), _ = pending
         frame = Frame(identifier, data, extended, remote, requested, start, now, sender.name)
         self.tally.frame(frame, idle)
-        confirmed = [sender] if self._sent(sender, pending, frame, idle) else []
-        for node, its in rivals:
-            if node in self.nodes and self._sent(node, its, frame, idle):
-                confirmed.append(node)
+        sent = self._sent(sender, pending, frame, idle)
+        confirmed = (
+            [node for node, its in rivals if node in self.nodes and self._sent(node, its, frame, idle)]
+            if rivals
+            else ()
+        )
+        if sent:
+            sender.confirm(frame)
         for node in confirmed:
             node.confirm(frame)
         if late or rivals or self._hurt or self.faults.dropping:
@@ -287,10 +291,11 @@ class Segment:
         node.transmitted(pending)
         if node.tec >= PASSIVE_FROM or node.rec >= PASSIVE_FROM:
             node.suspended_until_ns = idle_ns + self._ns[_SUSPEND_BITS]
-        key, sequence, plain, bits = pending
-        if self.faults.duplicating and sequence > 0 and self.faults.duplicates(node.name, frame):
-            node.repeat((key, -sequence, plain, bits))
-            return False
+        if self.faults.duplicating:
+            key, sequence, plain, bits = pending
+            if sequence > 0 and self.faults.duplicates(node.name, frame):
+                node.repeat((key, -sequence, plain, bits))
+                return False
         if not node.queue:
             self._waiting.pop(node, None)
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from hil.can.log import WireError, error_line, frame_line
@@ -32,7 +32,8 @@ class Tally:
         self.error_frames = 0
         self._busy_ns = 0
         self._idle_ns = 0
-        self._busy: deque[tuple[int, int]] = deque()
+        self._ends: list[int] = [0]  # when each frame of the history left the wire idle [ns]
+        self._spent: list[int] = [0]  # and for how long the wire had not been idle by then [ns]
         self._last_error: WireError | None = None
 
     def frame(self, frame: Frame, idle_ns: int) -> None:
@@ -74,10 +75,7 @@ class Tally:
             )
         begin = max(0, now_ns - window_ns)
         busy = max(0, now_ns - max(begin, since_ns)) if since_ns is not None else 0
-        for start, end in reversed(self._busy):
-            if end <= begin:
-                break
-            busy += max(0, min(end, now_ns) - max(start, begin))
+        busy += self._spent_by(now_ns) - self._spent_by(begin)
         return busy / (now_ns - begin) if now_ns > begin else 0.0
 
     def mean_load(self, now_ns: int, since_ns: int | None) -> float:
@@ -86,9 +84,18 @@ class Tally:
         return busy / now_ns if now_ns else 0.0
 
     def _occupy(self, start_ns: int, idle_ns: int) -> None:
-        busy = self._busy
         self._busy_ns += idle_ns - start_ns
         self._idle_ns = idle_ns
-        busy.append((start_ns, idle_ns))
-        while busy[0][1] < idle_ns - _HISTORY_NS:
-            busy.popleft()
+        self._ends.append(idle_ns)
+        self._spent.append(self._busy_ns)
+        if self._ends[1] < idle_ns - 2 * _HISTORY_NS:
+            old = bisect_right(self._ends, idle_ns - 3 * _HISTORY_NS // 2) - 1
+            del self._ends[:old], self._spent[:old]
+
+    def _spent_by(self, time_ns: int) -> int:
+        """For how long the wire had not been idle by a rig time within the history [ns]."""
+        index = bisect_right(self._ends, time_ns) - 1
+        if index < 0 or index + 1 == len(self._ends):
+            return self._spent[max(index, 0)]
+        start_ns = self._ends[index + 1] - (self._spent[index + 1] - self._spent[index])
+        return self._spent[index] + max(0, time_ns - start_ns)

@@ -30,7 +30,8 @@ HEIGHT: Final = 520
 
 _LEFT, _TOP, _RIGHT, _FOOT = 62, 8, 12, 34
 _STEPS = 20_000  # of the longer side of the picture
-_REACH = 4.0  # lines are followed this many times as far as the flight went
+_REACH = 4.0  # areas are followed this many times as far as the flight went
+_FAR = 40.0  # the next point of a limit line is shown up to this many times as far
 _LEAST_M = 10.0
 _PIECES = 200  # of one line of an outline
 _CLOSED = ("hazard area", "footprint")
@@ -186,15 +187,18 @@ def _outline(outline: Outline, scale: _Scale) -> Shape:
 
 
 def _box(plot: TrackPlot, flown: Sequence[Point]) -> tuple[float, float, float, float]:
-    """West, south, east, north [m] of a picture that shows the flight, and what of the lines is not too far from it."""
+    """West, south, east, north [m] of a picture: the flight, the next point of every limit line, areas near it."""
     near = [*flown, *((each.x, each.y) for each in plot.places)]
     near += [point for each in plot.outlines if each.style == "footprint" for point in each.points]
     near = near or [point for each in plot.outlines for point in each.points] or [(0.0, 0.0)]
     west, south, east, north = _around(near)
-    reach = _REACH * max(east - west, north - south, _LEAST_M) / 2.0
+    size = max(east - west, north - south, _LEAST_M) / 2.0
     x, y = (west + east) / 2.0, (south + north) / 2.0
-    limits = (x - reach, y - reach, x + reach, y + reach)
-    near += [point for each in plot.outlines for point in _along(each) if _inside(point, limits)]
+    within = [(x - part * size, y - part * size, x + part * size, y + part * size) for part in (_REACH, _FAR)]
+    near += [point for each in plot.outlines for point in _along(each) if _inside(point, within[0])]
+    lines = [_along(each) for each in plot.outlines if each.style not in _CLOSED]
+    next_ones = [min(points, key=lambda point: math.hypot(point[0] - x, point[1] - y)) for points in lines]
+    near += [point for point in next_ones if _inside(point, within[1])]
     west, south, east, north = _around(near)
     wide, high = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _FOOT
     m_per_px = 1.1 * max((east - west) / wide, (north - south) / high, _LEAST_M / high)

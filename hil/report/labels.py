@@ -50,23 +50,32 @@ def lay(marks: Sequence[tuple[float, str]], width: float) -> list[Label]:
     """Lay labels out.
 
     From the right to the left, each goes above all it would touch, so that no mark crosses a label. Where that takes
-    too many rows, the labels there become numbers, numbers too close to each other share a label, and a number takes
-    any free row.
+    too many rows, labels of that crowd become numbers, the closest first; numbers too close to each other share a
+    label, and a number takes any free row.
 
     Args:
         marks: where each mark is [px], in order, and what it says.
         width: right edge [px]; a label that would cross it stands to the left of its mark.
     """
+    room = [
+        min((abs(x - other) for other, _ in (*marks[max(0, k - 1) : k], *marks[k + 1 : k + 2])), default=0.0)
+        for k, (x, _) in enumerate(marks)
+    ]
     numbered: set[int] = set()
     while True:
         labels = _rows(_texts(marks, numbered), numbered, width)
-        high = [label for label in labels if label.lane >= LANES]
-        crowd = {
-            k for label in labels for k in label.marks if any(label.touches(each.begin, each.end) for each in high)
-        }
-        if crowd <= numbered:
+        crowd = {k for label in _crowd(labels) for k in label.marks} - numbered
+        if not crowd:
             return labels
-        numbered |= crowd
+        numbered.add(min(crowd, key=lambda k: (room[k], k)))
+
+
+def _crowd(labels: Sequence[Label]) -> list[Label]:
+    """The labels that there is no row for, with all that touch them, and all that touch those."""
+    found = [label for label in labels if label.lane >= LANES]
+    for label in found:  # it grows on the way
+        found += [each for each in labels if each not in found and each.touches(label.begin, label.end)]
+    return found
 
 
 def _texts(marks: Sequence[tuple[float, str]], numbered: Collection[int]) -> list[tuple[float, str, tuple[int, ...]]]:

@@ -177,7 +177,8 @@ def _thinned(traces: Sequence[Trace], grid: Grid) -> str:
         return "nothing to draw"
     fewest, most = min(each.samples for each in traces), max(each.samples for each in traces)
     samples = f"{most}" if fewest == most else f"{fewest} to {most}"
-    return f"least and greatest value of every {grid.span_s:.3g} s; {samples} samples a curve"
+    word = "sample" if most == 1 else "samples"
+    return f"least and greatest value of every {grid.span_s:.3g} s; {samples} {word} a curve"
 
 
 def _lost(curve: Curve, found: Trace) -> str:

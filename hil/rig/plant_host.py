@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from hil.clock import Phase
 from hil.closed import nearest
 from hil.errors import HilError
+from hil.quantities import Latch
 from hil.signal import Signal
 from hil.units import ms
 
@@ -92,6 +93,7 @@ class PlantHost:
         ]
         for name, width in model.outputs.items():
             wiring.quantity_pin(f"plant.{name}", width).give(_reader(model, name))
+        self._latch = Latch(self._inputs)
         self._signals: dict[str, Signal[float]] = {}
         self._stepping: Event | None = None
         self._sampling: Event | None = None
@@ -107,6 +109,7 @@ class PlantHost:
         """Begin to step; until then the vehicle stands as it was made, and its outputs with it."""
         if self._stepping is None:
             self._begun_ns = self._clock.now
+            self._latch = Latch(self._inputs)
             self._stepping = self._clock.every(self.step_ns, self._step, Phase.PLANT, self.step_ns)
 
     def truth(self, name: str) -> Signal[float]:
@@ -145,7 +148,7 @@ class PlantHost:
         return self.model.apply(fault)
 
     def _step(self) -> None:
-        self.model.step([pin.values for pin in self._inputs])
+        self.model.step(self._latch.read())
 
     def _sample(self) -> None:
         for name, signal in self._signals.items():

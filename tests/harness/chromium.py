@@ -25,6 +25,7 @@ _FLAGS = (
 )  # fmt: skip
 _FOUND = re.compile(r'<html[^>]* data-found="([^"]*)"')
 _CONSOLE = re.compile(r"CONSOLE[^\]]*\] (.*)")
+_STAY = "Element.prototype.scrollIntoView = () => {};"  # where a page is scrolled its picture is blank
 _RUN = """
 const pause = () => new Promise((done) => setTimeout(done, 30));
 (async () => { %s })().then((found) => { document.documentElement.dataset.found = JSON.stringify(found ?? {}); });
@@ -64,7 +65,8 @@ def look(
     """
     with tempfile.TemporaryDirectory(prefix="chromium-") as folder:
         copy = Path(folder) / "page.html"
-        copy.write_text(page.read_text().replace("</body>", f"<script>{_RUN % script}</script></body>"))
+        text = page.read_text().replace("<head>", f"<head><script>{_STAY}</script>", 1)
+        copy.write_text(text.replace("</body>", f"<script>{_RUN % script}</script></body>"))
         command = [program, *_FLAGS, f"--user-data-dir={folder}/profile", f"--window-size={size[0]},{size[1]}"]
         command += ["--dump-dom"] if script else []
         command += [f"--screenshot={picture}"] if picture else []
@@ -93,7 +95,7 @@ def _main() -> None:
         number = next((k for k, each in enumerate(tests, 1) if given.test in each.nodeid and each.nodeid in flown), 0)
         if not number:
             raise SystemExit(f"{given.run}: no test with plots has {given.test!r} in its id; with plots: {flown}")
-        fragment, script = f"flight-{number}{':' + given.show if given.show else ''}", _ONLY
+        fragment, script = f"flight-{number}:{given.show or ''}", _ONLY
     look(given.run / "report.html", fragment=fragment, script=script, picture=given.picture.resolve(), size=size)
     print(given.picture)
 

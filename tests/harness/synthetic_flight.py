@@ -187,6 +187,26 @@ def plotted(
     )
 
 
+def odd() -> Sketch:
+    """A test with plots of almost nothing: a lost channel, one sample, a state, no epoch, no mark, no path."""
+    plots: list[dict[str, Any]] = [
+        {"title": "Lost", "unit": "V", "channels": ["box.lost"]},
+        {"title": "Lone", "unit": "V", "channels": ["box.lone"], "lines": [{"value": 5.0, "label": "limit"}]},
+        {"title": "State", "unit": "1", "channels": [{"name": "box.state", "label": "state", "step": True}]},
+    ]
+    area = {"label": "hazard area", "style": "hazard area", "points": [[0, 0], [9, 0], [9, 9]]}
+    return Sketch(
+        nodeid="t::test_odd",
+        measurements=(of("av.valve_state", "CLOSED"),),
+        exhibits=record_of(plot=plots, track_plot={"title": "Nowhere", "x": "a", "y": "b", "polygons": [area]}),
+        channels={"box.lone": "V", "box.state": "1"},
+        logs={
+            "signals/box.lone.npy": block(np.array([0.5]), np.array([3.0]), epoch_ns=0),
+            "signals/box.state.npy": block(np.array([0.0, 0.4, 0.8]), np.array([0.0, 2.0, 1.0]), epoch_ns=0),
+        },
+    )
+
+
 def delayed(number: int, **lost: float | None) -> Sketch:
     """One trial of a chain of delays; ``lost`` replaces a link's value [ms]."""
     rng = np.random.Generator(np.random.PCG64(number))

@@ -424,6 +424,23 @@ def test_load_of_back_to_back_frames_is_one(clock, wire, heard):
     assert wire.load(50 * ms) == 1.0
 
 
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12 * s)), min_size=1, max_size=25), st.integers(1, 10 * s))
+def test_load_is_the_time_of_all_frames_in_the_window(gaps, window_ns):
+    clock, frames = VirtualClock(), []
+    wire = CanWire(clock, "bus_l", 500_000, Streams(1).stream("bus_l", "wire"))
+    engine = wire.attach("engine")
+    wire.attach("ear").on_frame(frames.append)
+    for count, gap_ns in gaps:
+        for _ in range(count):
+            engine.send(Frame(0x123, bytes(8)))
+        clock.sleep(gap_ns)
+    clock.sleep(30 * ms)  # every frame has been on the wire
+    begin = max(0, clock.now - window_ns)
+    ends = [(frame.start_ns, frame.at_ns + 3 * BIT_NS) for frame in frames]
+    busy_ns = sum(max(0, min(end, clock.now) - max(start, begin)) for start, end in ends)
+    assert wire.load(window_ns) == pytest.approx(busy_ns / (clock.now - begin), abs=1e-12)
+
+
 def test_load_of_more_than_the_history_is_refused(wire):
     with pytest.raises(BusError, match="a load window of 20 s is outside 1 ns to 10 s"):
         wire.load(20 * s)

@@ -7,6 +7,7 @@ import pytest
 from hil.clock import VirtualClock
 from hil.errors import WiringError
 from hil.faults import Fault
+from hil.quantities import Latch
 from hil.units import ms
 from hil.wiring import Wiring
 
@@ -38,6 +39,15 @@ def test_a_sink_that_is_not_connected_takes_its_default(wiring: Wiring) -> None:
     sink = wiring.quantity_pin("plant.clamps", 1, (1.0,))
     assert sink.values == (1.0,)
     assert not sink.connected
+
+
+def test_a_latch_reads_what_is_given_worked_out_and_standing(wiring: Wiring) -> None:
+    wiring.quantity_pin("servo.drive", 1).set(0.5)
+    wiring.quantity_pin("valve.opening", 1).give(lambda: (0.25,))
+    sinks = [wiring.quantity_pin(f"plant.{name}", 1, (1.0,)) for name in ("gimbal", "vent", "clamps")]
+    wiring.net("gimbal", ["servo.drive", "plant.gimbal"])
+    wiring.net("vent", ["valve.opening", "plant.vent"])
+    assert Latch(sinks).read() == [(0.5,), (0.25,), (1.0,)]
 
 
 def test_a_quantity_net_has_one_source(wiring: Wiring) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from chromium import PROGRAM, Looked, look
-from synthetic_flight import flight
+from synthetic_flight import flight, odd
 from synthetic_run import PASSING, write_run
 
 from hil.report.render import write_report
@@ -77,6 +77,11 @@ const reach = ground.scales.x.max - ground.scales.x.min;
 await drag(ground, [150, 150], [250, 200]);
 found.scale.push(scale());
 found.closer = (ground.scales.x.max - ground.scales.x.min) / reach;
+document.querySelector("#flight-3 summary").click();
+await pause();
+found.odd = [...document.querySelectorAll("#flight-3 figure")].map((figure) => Boolean(figure.uplot));
+found.lone = document.querySelectorAll("#flight-3 figure")[1].uplot.data[1].filter((each) => each !== null);
+found.state = [...new Set(document.querySelectorAll("#flight-3 figure")[2].uplot.data[1])];
 document.querySelectorAll(".masthead, .outcome, .notice, h2, table, p").forEach((each) => each.remove());
 section.querySelectorAll("figure").forEach((each) => { if (each.uplot !== plots[4]) each.remove(); });
 scrollTo(0, 0);
@@ -87,7 +92,7 @@ return found;
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures") / "run"
-    write_run(folder, [PASSING, flight()])
+    write_run(folder, [PASSING, flight(), odd()])
     return write_report(folder)
 
 
@@ -173,6 +178,10 @@ def test_a_click_on_a_name_hides_its_curve(visit: Looked) -> None:
 def test_east_and_north_have_one_scale_before_and_after_a_zoom(visit: Looked) -> None:
     assert visit.found["scale"] == [pytest.approx(1.0, rel=1e-6)] * 2
     assert visit.found["closer"] < 0.5
+
+
+def test_plots_of_almost_nothing_are_drawn_too(visit: Looked) -> None:
+    assert (visit.found["odd"], visit.found["lone"], visit.found["state"]) == ([True] * 4, [3], [0, 2, 1])
 
 
 def test_the_picture_shows_curves_marks_and_text_on_white(visit: Looked, report: Path) -> None:

@@ -73,16 +73,23 @@
     return texts;
   }
 
-  /** Labels by name; by number where the names would need more rows than there are. The same as in labels.py. */
+  /** The labels that there is no row for, with all that touch them, and all that touch those. */
+  function crowdOf(labels, lanes) {
+    const found = new Set(labels.filter((label) => label.lane >= lanes));
+    for (const label of found) for (const other of labels) if (touch(label, other)) found.add(other);
+    return [...found].flatMap((label) => label.members);
+  }
+
+  /** Labels by name; in a crowd by number, the closest first, until there are rows enough. The same as in labels.py. */
   function lay(marks, right, lanes, measure) {
+    const apart = (k, n) => (marks[n] ? Math.abs(marks[n].x - marks[k].x) : Infinity);
+    const room = new Map(marks.map((mark, k) => [mark.number, Math.min(apart(k, k - 1), apart(k, k + 1))]));
     const numbered = new Set();
     for (;;) {
       const labels = rows(textsOf(marks, numbered), right, lanes, measure);
-      const high = labels.filter((label) => label.lane >= lanes);
-      const crowded = labels.filter((label) => high.some((other) => touch(label, other)));
-      const crowd = crowded.flatMap((label) => label.members);
-      if (crowd.every((number) => numbered.has(number))) return labels;
-      for (const number of crowd) numbered.add(number);
+      const crowd = crowdOf(labels, lanes).filter((number) => !numbered.has(number));
+      if (!crowd.length) return labels;
+      numbered.add(crowd.sort((a, b) => room.get(a) - room.get(b) || a - b)[0]);
     }
   }
 
