@@ -48,16 +48,12 @@ def frame_line(frame: Frame, bus: str) -> str:
     '(0000000001.000258) bus_a 123#1122'
     """
     identifier, data, extended, remote, _, _, at_ns, _ = frame
-    if remote:
-        text = describe(identifier, data, extended=extended, remote=True, dlc=frame.dlc)
-        return f"{_stamp(at_ns)} {bus} {text}"
-    return f"{_stamp(at_ns)} {_head(bus, identifier, extended)}{data.hex().upper()}"
-
-
-def _stamp(at_ns: int) -> str:
-    """A rig time in candump text: ten digits of seconds, six of microseconds."""
     digits = str(_STAMP_FILL + at_ns // 1000)
-    return f"({digits[1:11]}.{digits[11:]})"
+    if remote:
+        text = f"{bus} {describe(identifier, data, extended=extended, remote=True, dlc=frame.dlc)}"
+    else:
+        text = f"{_head(bus, identifier, extended)}{data.hex().upper()}"
+    return f"({digits[1:11]}.{digits[11:]}) {text}"
 
 
 @lru_cache(maxsize=1024)
@@ -85,4 +81,5 @@ def error_line(error: WireError, bus: str) -> str:
         flags |= _ERR_CONTROLLER
         data[1] = _CONTROLLER_TX_PASSIVE
     data[6], data[7] = min(error.tec, 255), min(error.rec, 255)
-    return f"{_stamp(error.at_ns)} {bus} {flags:08X}#{data.hex().upper()}"
+    digits = str(_STAMP_FILL + error.at_ns // 1000)
+    return f"({digits[1:11]}.{digits[11:]}) {bus} {flags:08X}#{data.hex().upper()}"

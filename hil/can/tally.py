@@ -40,9 +40,10 @@ class Tally:
         """A frame has ended; the wire may carry the next one from ``idle_ns`` [ns]."""
         self.frames += 1
         self._occupy(frame[5], idle_ns)
-        if self.log is not None:
+        log = self.log
+        if log is not None:
             self._last_error = None
-            self.log(frame_line(frame, self.bus))
+            log(frame_line(frame, self.bus))
 
     def error(self, error: WireError, start_ns: int, idle_ns: int) -> None:
         """An error frame has ended. One that changed nothing since the last is counted and not logged.
