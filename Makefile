@@ -58,6 +58,7 @@ pictures: setup
 	@rm -rf build/pictures && mkdir -p build/pictures docs/images
 	@$(BIN)/hil qualify tests/launcher --rig $(RIG) --run-folder build/pictures/run -- -q >/dev/null
 	@$(BIN)/python tests/harness/chromium.py build/pictures/run docs/images/report.png
+	@$(BIN)/python tests/harness/chromium.py build/pictures/run docs/images/flight.png --test test_lost_attitude --size 1180x2300
 
 flight-picture: setup
 	@$(BIN)/python tests/harness/chromium.py $(RUN) $(PICTURE) --test $(FLIGHT) --size $(SIZE) $(if $(SHOW),--show=$(SHOW))

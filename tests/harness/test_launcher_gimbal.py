@@ -112,6 +112,16 @@ def test_without_commands_it_holds_the_last_one_and_reports_a_fault():
     assert bench.drive == pytest.approx(COMMANDED, abs=math.radians(0.002))
 
 
+def test_an_actuator_built_to_centre_gives_up_its_last_command():
+    bench = Bench(on_loss="centre")
+    stop = bench.keep_commanding()
+    bench.sleep(100 * ms)
+    assert bench.drive == pytest.approx(COMMANDED, abs=math.radians(0.002))
+    stop()
+    bench.sleep(100 * ms)
+    assert bench.drive == CENTRED
+
+
 def test_a_position_that_does_not_follow_is_reported_as_frozen():
     bench = Bench()
     bench.world.give("position", 0.0, 0.0)

@@ -60,6 +60,14 @@ def test_the_computer_itself_decides_within_a_tenth_of_a_second():
     assert 0.0 < world.rose_s("key") - world.rose_s("violation") <= 0.1
 
 
+def test_the_selector_on_the_console_gives_the_decision_to_the_computer():
+    world = RangeWorld(lost)
+    world.wiring.pin("console.out").drive(28.0, 1.0)
+    world.wiring.net("automatic", ["console.out", "range_safety.automatic"])
+    world.fly(40.0)
+    assert 0.0 < world.rose_s("key") - world.rose_s("violation") <= 0.1
+
+
 @pytest.mark.parametrize("seed", range(1, 9))
 def test_the_officer_decides_within_one_to_five_seconds(seed):
     world = RangeWorld(lost, seed=seed).fly(40.0)

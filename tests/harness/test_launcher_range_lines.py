@@ -170,18 +170,41 @@ CHAIN = {name: Edge(index * 10 * ms) for index, name in enumerate(EDGES)}
 
 def test_a_whole_chain_has_all_links_in_order_and_they_add_up():
     found = links(CHAIN)
-    assert [link.order for link in found] == list(range(1, 15))
+    assert [link.order for link in found] == list(range(1, 22))
     by_name = {link.name: link for link in found}
-    assert by_name["violation to thrust below 5 %"].value_ms == 110.0
-    assert by_name["first output to valve drivers off"].value_ms == 20.0
-    assert by_name["output A to output B (skew)"].value_ms == 10.0
+    assert by_name["violation to thrust below 5 %"].value_ms == 100.0
+    assert by_name["ARM to first shutdown output"].value_ms == 10.0
+    assert by_name["shutdown output to all valve drivers off"].value_ms == 20.0
+    assert by_name["terminate A to B (skew)"].value_ms == 10.0
+
+
+def test_the_total_of_the_chain_is_the_time_from_violation_to_the_end_of_thrust():
+    found = links(CHAIN | {"shutdown_b": Edge(CHAIN["shutdown_a"].at_ns - 4 * ms)})
+    by_name = {link.name: link for link in found}
+    total_ms = sum(link.value_ms for link in found if link.in_total)
+    assert total_ms == by_name["violation to thrust below 5 %"].value_ms
+    assert not by_name["violation to thrust below 5 %"].in_total
+
+
+def test_engines_are_shut_down_by_arm_and_what_terminate_does_adds_nothing():
+    after_arm = {link.name for link in links(CHAIN) if "TERMINATE" in link.name or "terminate" in link.name}
+    assert after_arm == {"TERMINATE to output A", "TERMINATE to output B", "terminate A to B (skew)"}
+    assert not any(link.in_total for link in links(CHAIN) if link.name in after_arm | {"ARM burst and gap"})
+
+
+def test_every_link_that_names_a_limit_names_one_of_the_profiles():
+    profiles = [LAUNCHER / "profiles" / name for name in ("range.toml", "launcher_spec.toml")]
+    known = Profile.load(profiles).limit_names
+    named = [link.measurement for link in links(CHAIN) if link.measurement]
+    assert len(named) >= 12
+    assert set(named) <= set(known)
 
 
 def test_an_edge_that_was_not_seen_takes_its_links_away_and_no_others():
-    found = links(CHAIN | {"output_b": None, "thrust_low": None})
+    found = links(CHAIN | {"terminate_b": None, "thrust_low": None})
     assert {link.name for link in links(CHAIN)} - {link.name for link in found} == {
         "TERMINATE to output B",
-        "output A to output B (skew)",
+        "terminate A to B (skew)",
         "valves closed to thrust below 5 %",
         "rule to thrust below 5 %",
         "violation to thrust below 5 %",
@@ -190,10 +213,10 @@ def test_an_edge_that_was_not_seen_takes_its_links_away_and_no_others():
 
 
 def test_the_first_output_drops_the_drivers_whichever_it_is():
-    early_b = CHAIN | {"output_b": Edge(CHAIN["output_a"].at_ns - 2 * ms)}
+    early_b = CHAIN | {"shutdown_b": Edge(CHAIN["shutdown_a"].at_ns - 2 * ms)}
     by_name = {link.name: link for link in links(early_b)}
-    assert by_name["output A to output B (skew)"].value_ms == -2.0
-    assert by_name["first output to valve drivers off"].value_ms == 22.0
+    assert by_name["shutdown A to B (skew)"].value_ms == -2.0
+    assert by_name["shutdown output to all valve drivers off"].value_ms == 22.0
 
 
 def test_a_link_is_worth_its_weaker_end_and_as_uncertain_as_both():

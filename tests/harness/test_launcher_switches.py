@@ -290,6 +290,11 @@ def test_the_station_sends_a_profile_a_second_that_reads_back_after_the_interfac
     assert profiles[0].strongest_m_s == 14.0
 
 
+def test_a_station_with_a_wrong_scale_reports_another_wind():
+    (profile,) = Met(speed_noise_m_s=0.0, direction_noise_deg=0.0, speed_scale=0.5).after(1_500 * ms)
+    assert [level.speed_m_s for level in profile.levels] == [(5.0 + i) / 2 for i in range(10)]
+
+
 def test_a_profile_is_measured_with_noise():
     first, second = Met().after(2_500 * ms)
     assert first.levels != second.levels

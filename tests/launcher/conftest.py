@@ -1,6 +1,6 @@
 """The fixtures of the qualification tests: those of the reference launcher."""
 
-from hil_launcher.avionics_fixtures import gimbals, gnss, hand_flight, imus
+from hil_launcher.avionics_fixtures import gimbals, gnss, hand_flight, imus, push
 from hil_launcher.fixtures import (
     engine,
     fts,
@@ -50,6 +50,7 @@ __all__ = [
     "icd",
     "imus",
     "pad",
+    "push",
     "range_dbm",
     "range_safety",
     "receivers",

@@ -48,12 +48,28 @@ STARTS = [
 ALL = range(1, 10)
 # Deflections (Y, Z) [deg] by engine, and the sign of pitch, yaw and roll acceleration: the ICD's table.
 PUSHES = [
-    ({engine: (1.0, 0.0) for engine in ALL}, "- 0 0"),
-    ({engine: (0.0, 1.0) for engine in ALL}, "0 - 0"),
+    (dict.fromkeys(ALL, (1.0, 0.0)), "- 0 0"),
+    (dict.fromkeys(ALL, (0.0, 1.0)), "0 - 0"),
     ({1: (4.0, 0.0)}, "- 0 -"),
     ({3: (0.0, 4.0)}, "0 - -"),
     ({5: (4.0, 0.0)}, "- 0 +"),
     ({7: (0.0, 4.0)}, "0 - +"),
+]
+# What the inertial units feel along X, Y and Z under the first two of them: they sit ahead of the centre of mass.
+FORCES = ["+ 0 +", "+ - 0"]
+
+# What disturbs the vehicle, the axes that must answer and their sign, and the sign of the error reported: commanded
+# less what is. Roll is met by the ring alone, so engine 9 shows pitch and yaw.
+DISTURBANCES = [
+    ("pitch", "engine_thrust", {"engine": 3, "factor": 0.2}, {"gimbal_9_y_deg": "-"}, "+"),
+    ("yaw", "engine_thrust", {"engine": 1, "factor": 0.2}, {"gimbal_9_z_deg": "+"}, "-"),
+    (
+        "roll",
+        "gimbal_hard_over",
+        {"engine": 1, "axis": "pitch", "angle_deg": 4.0},
+        {"gimbal_3_z_deg": "-", "gimbal_7_z_deg": "+"},
+        "+",
+    ),
 ]
 
 
@@ -98,7 +114,7 @@ def test_every_gimbal_reports_where_its_engine_points(hand_flight, gimbals, cloc
 
 @pytest.mark.requirement("AV-R-03")
 def test_deflection_turns_the_vehicle_as_the_icd_says(hand_flight, profile):
-    """In free ascent each deflection of the ICD's table gives its pitch, yaw and roll; the opposite one the opposite."""
+    """In free ascent each deflection of the table gives its pitch, yaw and roll, and the opposite one the opposite."""
     still = profile.value("flight.still_acceleration", "deg/s2")
     hand_flight.power_vehicle()
     hand_flight.lift_off()
@@ -126,14 +142,16 @@ def test_every_imu_reports_one_g_along_x_on_the_pad(hand_flight, imus, clock, pr
 
 @pytest.mark.requirement("AV-R-04")
 def test_every_imu_reports_motion_with_its_sign(hand_flight, imus, profile):
-    """Pushed in free ascent every unit says of pitch, yaw and roll what the ICD's table says."""
-    still = profile.value("flight.still_acceleration", "deg/s2")
+    """Pushed in free ascent every unit says of pitch, yaw and roll, and of force, what the ICD says."""
+    still, weak = profile.value("flight.still_acceleration", "deg/s2"), profile.value("imu.sign_of_force", "m/s2")
     hand_flight.power_vehicle()
     hand_flight.lift_off()
-    for deflections, expected in PUSHES[:3]:
+    for n, (deflections, turns) in enumerate(PUSHES[:3]):
         hand_flight.deflect(deflections)
         reported = hand_flight.accelerations(imus.values())
-        assert [signs(turns, still) for turns in reported] == [expected] * len(imus), deflections
+        assert [signs(each, still) for each in reported] == [turns] * len(imus), deflections
+        felt = [[mean(axis) for axis in (u.force_x_m_s2, u.force_y_m_s2, u.force_z_m_s2)] for u in imus.values()]
+        assert n >= len(FORCES) or [signs(each, weak) for each in felt] == [FORCES[n]] * len(imus), deflections
         hand_flight.deflect(opposite(deflections))
         hand_flight.accelerations()
 
@@ -165,3 +183,17 @@ def mean(signal):
     """The mean of the samples of the last 400 ms."""
     values = [reading.value for reading in signal.history(signal.last.at - 400 * ms)]
     return sum(values) / len(values)
+
+
+@pytest.mark.requirement("AV-R-06")
+def test_disturbance_is_answered_with_the_icds_sign(ascent, rig, profile):
+    """Thrust missing at +z pitches down, thrust missing at +y yaws right, an engine turned aside rolls: each is met."""
+    still, error = profile.value("tvc.sign_of_motion", "deg"), profile.value("flight.sign_of_error", "deg")
+    ascent.fly_to(1 * s)
+    for axis, kind, parameters, answer, reported in DISTURBANCES:
+        before = {name: ascent.now(name) for name in answer}
+        with ascent.fault(kind, **parameters):
+            bound = {"above": error} if reported == "+" else {"below": -error}
+            ascent.avionics.telemetry[f"error_{axis}_deg"].expect(**bound, within=2 * s)
+            assert {name: signs([ascent.now(name) - before[name]], still) for name in answer} == answer, axis
+        rig.clock.sleep(1500 * ms)
