@@ -29,7 +29,7 @@ setup:
 	@PYTHON="$(PYTHON)" .ci/setup
 
 qualify: setup
-	@$(BIN)/hil qualify tests/launcher --rig $(RIG)
+	@$(BIN)/hil qualify tests/launcher --rig $(RIG) -- -n $(WORKERS) --dist worksteal
 
 defects: setup
 	@$(BIN)/hil defects tests/launcher --rig $(RIG) --defects tests/launcher/defects.toml --workers $(WORKERS)
@@ -56,7 +56,7 @@ clean:
 pictures: setup
 	@command -v chromium >/dev/null || { echo "pictures need chromium: apt-get install chromium" >&2; exit 1; }
 	@rm -rf build/pictures && mkdir -p build/pictures docs/images
-	@$(BIN)/hil qualify tests/launcher --rig $(RIG) --run-folder build/pictures/run -- -q >/dev/null
+	@$(BIN)/hil qualify tests/launcher --rig $(RIG) --run-folder build/pictures/run -- -q -n $(WORKERS) --dist worksteal >/dev/null
 	@$(BIN)/python tests/harness/chromium.py build/pictures/run docs/images/report.png
 	@$(BIN)/python tests/harness/chromium.py build/pictures/run docs/images/flight.png --test test_lost_attitude --size 1180x2300
 

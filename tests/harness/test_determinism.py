@@ -8,8 +8,12 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).parents[2]
 TESTS = [
@@ -17,11 +21,12 @@ TESTS = [
     "tests/launcher/test_engine_heartbeat.py",
     "tests/launcher/test_fts_outputs.py",
 ]
+FLIGHT = ["tests/launcher/test_flight_units.py", "-k", "test_heartbeat_lost_on_bus_a_alone"]
 STOPPED_S = 5
 
 
-def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "pytest", *TESTS, "--rig", "rigs/sim.toml", "--run-folder", str(folder)]
+def start(folder: Path, *arguments: str, tests: Sequence[str] = TESTS, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "pytest", *tests, "--rig", "rigs/sim.toml", "--run-folder", str(folder)]
     return subprocess.Popen(
         [*command, "-q", "-p", "no:cacheprovider", *arguments],
         cwd=ROOT,
@@ -59,6 +64,13 @@ def test_hash_seed_and_workers_change_no_byte(tmp_path: Path, reference: dict[st
     workers = "2" if hash_seed % 2 else "0"
     run = start(tmp_path / "run", "-n", workers, PYTHONHASHSEED=str(hash_seed))
     assert recorded(tmp_path / "run", run) == reference
+
+
+def test_a_flight_is_the_same_to_the_last_byte(tmp_path: Path) -> None:
+    runs = {seed: start(tmp_path / seed, tests=FLIGHT, PYTHONHASHSEED=seed) for seed in ("0", "7")}
+    first, second = (recorded(tmp_path / seed, run) for seed, run in runs.items())
+    assert {"can/bus_a.log", "can/bus_b.log", "signals/model.tilt_deg.npy"} <= first.keys()
+    assert first == second
 
 
 def test_load_on_every_core_changes_no_byte(tmp_path: Path, reference: dict[str, bytes]) -> None:
