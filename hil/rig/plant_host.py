@@ -88,8 +88,7 @@ class PlantHost:
         self._timeline = timeline
         self._clock = timeline.clock
         self._inputs = [
-            wiring.quantity_pin(f"plant.{name}", width, model.defaults[name])
-            for name, width in model.inputs.items()
+            wiring.quantity_pin(f"plant.{name}", width, model.defaults[name]) for name, width in model.inputs.items()
         ]
         for name, width in model.outputs.items():
             wiring.quantity_pin(f"plant.{name}", width).give(_reader(model, name))

@@ -13,9 +13,9 @@ from hil.noise import Streams
 from hil.ports import BusAttachment, Ports
 from hil.units import ms, s
 from hil.wiring import Wiring
-from hil_launcher.models.engine_as_built import EngineAsBuilt
-from hil_launcher.models.engine_controller import EngineController
-from hil_launcher.models.engine_hardware import EngineHardware, HardwareAsBuilt
+from hil_launcher.models.engine.as_built import EngineAsBuilt
+from hil_launcher.models.engine.controller import EngineController
+from hil_launcher.models.engine.hardware import EngineHardware, HardwareAsBuilt
 
 if TYPE_CHECKING:
     from hil.can.frame import Frame

@@ -13,8 +13,8 @@ from hil.noise import Streams
 from hil.ports import BusAttachment, Ports
 from hil.units import ms, s
 from hil.wiring import Wiring
-from hil_launcher.models.flight_as_built import FlightAsBuilt
-from hil_launcher.models.flight_computer import FlightComputer
+from hil_launcher.models.flight_computer.as_built import FlightAsBuilt
+from hil_launcher.models.flight_computer.computer import FlightComputer
 
 if TYPE_CHECKING:
     from hil.can.frame import Frame

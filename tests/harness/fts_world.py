@@ -14,7 +14,7 @@ from hil.noise import Streams
 from hil.ports import BusAttachment, Ports
 from hil.units import ms
 from hil.wiring import Wiring
-from hil_launcher.models.fts_receiver import FtsAsBuilt, FtsReceiver
+from hil_launcher.models.fts.receiver import FtsAsBuilt, FtsReceiver
 
 if TYPE_CHECKING:
     from hil.can.frame import Frame

@@ -12,14 +12,14 @@ from hil.noise import Streams
 from hil.ports import Ports
 from hil.units import ms, s
 from hil.wiring import Wiring
-from hil_launcher.models import decision_record, tracks
-from hil_launcher.models.impact_point import Site
-from hil_launcher.models.range_computer import RangeAsBuilt, RangeComputer
+from hil_launcher.models.range_safety import decision_record, tracks
+from hil_launcher.models.range_safety.computer import RangeAsBuilt, RangeComputer
+from hil_launcher.models.range_safety.impact_point import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hil_launcher.models.decision_record import DecisionRecord
+    from hil_launcher.models.range_safety.decision_record import DecisionRecord
 
 LAUNCHER = Path(__file__).parents[2] / "fixtures" / "hil_launcher"
 SITE = Site(69.295, 16.020, 30.0)

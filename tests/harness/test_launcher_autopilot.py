@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil_launcher.models.autopilot import (
+from hil_launcher.models.flight_computer.as_built import FlightAsBuilt
+from hil_launcher.models.flight_computer.autopilot import (
     ENGINES,
     Filters,
     allocate,
@@ -25,8 +26,7 @@ from hil_launcher.models.autopilot import (
     mixing,
     notch,
 )
-from hil_launcher.models.flight_as_built import FlightAsBuilt
-from hil_launcher.models.steering import sections
+from hil_launcher.models.flight_computer.steering import sections
 
 LAUNCHER = Path(__file__).parents[2] / "fixtures" / "hil_launcher"
 AS_BUILT = FlightAsBuilt.model_validate(tomllib.loads((LAUNCHER / "as_built" / "fc.toml").read_text()))

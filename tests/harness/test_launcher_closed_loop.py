@@ -13,7 +13,7 @@ from hil.noise import Streams
 from hil.plant.launcher import Launcher
 from hil.units import ms
 from hil_launcher.closed_loop import ClosedLoop, changed, dispersed, flight_as_built, fly, vehicle
-from hil_launcher.models.navigation import earth_rate_in_body, surveyed
+from hil_launcher.models.flight_computer.navigation import earth_rate_in_body, surveyed
 
 TRUE_MODE = {"modes.pitch_1.free_hz": 2.2, "modes.yaw_1.free_hz": 2.2}
 CUT_S = 29.0

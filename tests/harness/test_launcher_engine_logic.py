@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.units import ms
-from hil_launcher.models.engine_states import Cause, Output, Quantity, State
-from hil_launcher.models.redlines import RedlinesAsBuilt, RedlineWatch
-from hil_launcher.models.sequence import Sequence, Step
-from hil_launcher.models.valve import Valve, ValveAsBuilt
-from hil_launcher.models.voting import Voter, VotingAsBuilt
+from hil_launcher.models.engine.redlines import RedlinesAsBuilt, RedlineWatch
+from hil_launcher.models.engine.sequence import Sequence, Step
+from hil_launcher.models.engine.states import Cause, Output, Quantity, State
+from hil_launcher.models.engine.valve import Valve, ValveAsBuilt
+from hil_launcher.models.engine.voting import Voter, VotingAsBuilt
 
 VOTING = VotingAsBuilt(lowest_v=0.25, highest_v=4.75, band_v=0.2, disqualify_cycles=3, votes=True, disqualifies=True)
 REDLINES = RedlinesAsBuilt.model_validate(

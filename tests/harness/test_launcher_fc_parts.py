@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from hil.can.database import Database
 from hil.errors import ConfigError
-from hil_launcher.models import guidance, navigation
-from hil_launcher.models.autopilot import attitude_error
-from hil_launcher.models.bus_choice import A, B, BusChoice
-from hil_launcher.models.flight_as_built import FlightAsBuilt
-from hil_launcher.models.imu_votes import ImuVotes, middle
-from hil_launcher.models.listening import field
+from hil_launcher.models.flight_computer import guidance, navigation
+from hil_launcher.models.flight_computer.as_built import FlightAsBuilt
+from hil_launcher.models.flight_computer.autopilot import attitude_error
+from hil_launcher.models.flight_computer.imu_votes import ImuVotes, middle
+from hil_launcher.models.flight_computer.listening import field
+from hil_launcher.models.units.bus_choice import A, B, BusChoice
 
 LAUNCHER = Path(__file__).parents[2] / "fixtures" / "hil_launcher"
 AS_BUILT = FlightAsBuilt.model_validate(tomllib.loads((LAUNCHER / "as_built" / "fc.toml").read_text()))

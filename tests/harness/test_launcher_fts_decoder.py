@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hil.errors import HilError
 from hil.units import ms
 from hil_launcher.clients.sweep import threshold_sweep
-from hil_launcher.models.tone_decoder import (
+from hil_launcher.models.fts.tone_decoder import (
     Command,
     CommandLogic,
     StrengthCurve,

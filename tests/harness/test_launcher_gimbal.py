@@ -10,7 +10,7 @@ from unit_world import UnitWorld
 
 from hil.units import ms, s
 from hil_launcher.clients.gimbals import command_frames
-from hil_launcher.models.gimbal_actuator import GimbalActuator
+from hil_launcher.models.units.gimbal_actuator import GimbalActuator
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from unit_world import UnitWorld
 
 from hil.errors import HilError
 from hil.units import ms, s, us
-from hil_launcher.models.gnss import Gnss
-from hil_launcher.models.imu import Imu
+from hil_launcher.models.units.gnss import Gnss
+from hil_launcher.models.units.imu import Imu
 
 G = 9.80665
 RATES_DEG_S = (1.0, -2.0, 3.0)

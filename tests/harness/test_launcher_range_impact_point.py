@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from range_world import SITE
 
-from hil_launcher.models.impact_point import EARTH_RAD_S, EQUATOR_M, FLATTENING, MU, fall
+from hil_launcher.models.range_safety.impact_point import EARTH_RAD_S, EQUATOR_M, FLATTENING, MU, fall
 
 Vector = tuple[float, float, float]
 

@@ -12,9 +12,9 @@ from hil.noise import Streams
 from hil.ports import Ports
 from hil.units import s
 from hil.wiring import Wiring
-from hil_launcher.models import decision_record
-from hil_launcher.models.range_computer import RangeComputer
-from hil_launcher.models.tracker import Tracker, TrackerAsBuilt
+from hil_launcher.models.range_safety import decision_record
+from hil_launcher.models.range_safety.computer import RangeComputer
+from hil_launcher.models.range_safety.tracker import Tracker, TrackerAsBuilt
 
 
 def weak(t_s: float) -> State:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from range_world import as_built
 
-from hil_launcher.models.impact_point import Ground
-from hil_launcher.models.range_rules import DataLoss, LineAsBuilt, Seen, Streak, follow
-from hil_launcher.models.tables import interpolate
+from hil_launcher.models.range_safety.impact_point import Ground
+from hil_launcher.models.range_safety.rules import DataLoss, LineAsBuilt, Seen, Streak, follow
+from hil_launcher.models.range_safety.tables import interpolate
 
 BUILT = as_built()
 SQUARE = LineAsBuilt(north_m=(-10.0, 10.0, 10.0, -10.0), east_m=(-10.0, -10.0, 10.0, 10.0))

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.errors import HilError
-from hil_launcher.models import decision_record
-from hil_launcher.models.decision_record import DecisionRecord
-from hil_launcher.models.tracks import TRACK_BYTES, Track, decode, encode
+from hil_launcher.models.range_safety import decision_record
+from hil_launcher.models.range_safety.decision_record import DecisionRecord
+from hil_launcher.models.range_safety.tracks import TRACK_BYTES, Track, decode, encode
 
 METRES = st.integers(-(2**31), 2**31 - 1).map(lambda cm: cm / 100.0)
 SPEEDS = st.integers(-(2**31), 2**31 - 1).map(lambda mm: mm / 1000.0)

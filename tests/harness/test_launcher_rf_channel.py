@@ -19,7 +19,7 @@ from hil.noise import Streams
 from hil.ports import Ports
 from hil.units import ms, s
 from hil.wiring import Wiring
-from hil_launcher.models.rf_channel import ChannelAsBuilt, RfChannel
+from hil_launcher.models.range_safety.rf_channel import ChannelAsBuilt, RfChannel
 
 CARRIER = RfValue(425e6, -80.0)
 TREE = tomllib.loads((LAUNCHER / "as_built" / "channel.toml").read_text())

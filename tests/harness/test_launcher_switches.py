@@ -10,10 +10,10 @@ from unit_world import UnitWorld
 from hil.errors import HilError
 from hil.units import ms, s
 from hil_launcher.clients.met import WindProfile
-from hil_launcher.models.liftoff_switches import LiftoffSwitches
-from hil_launcher.models.met_station import MetStation
-from hil_launcher.models.pad import Pad
-from hil_launcher.models.vent_valve import VentValve
+from hil_launcher.models.units.liftoff_switches import LiftoffSwitches
+from hil_launcher.models.units.met_station import MetStation
+from hil_launcher.models.units.pad import Pad
+from hil_launcher.models.units.vent_valve import VentValve
 
 CONTACTS = ("liftoff_1", "liftoff_2", "umbilical")
 

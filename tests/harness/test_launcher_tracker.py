@@ -16,8 +16,8 @@ from hil.noise import Streams
 from hil.ports import Ports
 from hil.units import ms, s
 from hil.wiring import Wiring
-from hil_launcher.models.tracker import Tracker, TrackerAsBuilt
-from hil_launcher.models.tracks import NO_SOLUTION, TRACKING, Track, decode
+from hil_launcher.models.range_safety.tracker import Tracker, TrackerAsBuilt
+from hil_launcher.models.range_safety.tracks import NO_SOLUTION, TRACKING, Track, decode
 
 CLIMB = State(500.0, 3000.0, 20.0, 100.0)
 
