@@ -167,7 +167,11 @@ class Clock:
         if time_ns < self._now:
             time_ns = self._late(time_ns)
         event = Event(fn)
-        self._push(time_ns, phase, event)
+        if time_ns > self._now:
+            self._sequence += 1
+            heapq.heappush(self._heap, (time_ns, 0, phase, self._sequence, event))
+        else:
+            self._push(time_ns, phase, event)
         return event
 
     def every(
@@ -199,7 +203,11 @@ class Clock:
 
     def put_back(self, event: Event, time_ns: int, phase: Phase) -> None:
         """Put an event that has run on the heap again, at an absolute time [ns] (or now, if that has passed)."""
-        self._push(max(time_ns, self._now), phase, event)
+        if time_ns > self._now:
+            self._sequence += 1
+            heapq.heappush(self._heap, (time_ns, 0, phase, self._sequence, event))
+        else:
+            self._push(self._now, phase, event)
 
     def post(self, fn: Callable[[], object]) -> None:
         """Hand in a call from any thread; it runs at the clock's next instant. The only thread-safe method."""

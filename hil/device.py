@@ -143,11 +143,10 @@ class _Incoming:
         waiting, self._waiting = self._waiting, []
         for database, frame in waiting:
             values = database.decode(frame)
+            at_ns = frame.start_ns
             for name, signal in self.signals:
-                last = signal.last
-                there = name in values  # a multiplexed message carries some of its signals at a time
-                if there and (last is None or frame.start_ns >= last.at):
-                    signal.put(values[name], frame.start_ns)  # type: ignore[arg-type]  # the declaration says which
+                if name in values:  # a multiplexed message carries some of its signals at a time
+                    signal.put_newer(values[name], at_ns)  # type: ignore[arg-type]  # the declaration says which
 
 
 class Device(Closed):

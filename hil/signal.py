@@ -218,6 +218,16 @@ class Signal(Generic[Value]):
         for listener in self._listeners:
             listener(value, at)
 
+    def put_newer(self, value: Value, produced_ns: int) -> None:
+        """Add a sample unless it is older than the last one [ns]: for copies of a message that overtake each other."""
+        produced = self._produced
+        if produced and produced_ns < produced[-1]:
+            return
+        produced.append(produced_ns)
+        self._values.append(value)
+        for listener in self._listeners:
+            listener(value, produced_ns)
+
     def on_sample(self, fn: Callable[[Value, int], None]) -> Callable[[], None]:
         """Call ``fn(value, produced_ns)`` for every new sample; the returned call ends that."""
         self._catch_up()

@@ -129,8 +129,7 @@ def test_lost_axis_is_cut_while_the_footprint_is_clear(ascent, range_safety, geo
     measure("range.rule_to_decision_afts", (keyed.at - violated.at) / ms, "ms")
     measure("range.rule_to_thrust_off", (ended.at - violated.at) / ms, "ms")
 
-    ascent.events.expect("impact", within=60 * s)
-    footprint = ascent.footprint(Dispersion.of(profile))
+    footprint = ascent.footprint(Dispersion.of(profile))  # of the fall that begins now
     measure("range.footprint_margin", footprint.margin_m(geometry.impact_limit), "m")
     assert (
         ascent.largest_attitude_error_deg(5 * s, violated.at - ascent.t0_ns) > 10.0
