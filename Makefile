@@ -14,7 +14,7 @@ PICTURE ?= docs/images/flight.png
 
 help:
 	@echo "make qualify   run the qualification tests of the reference launcher on the simulated rig, write the report"
-	@echo "make defects   prove that every qualification test can fail: a table test x seeded defect"
+	@echo "make defects   prove that every qualification test can fail: a table test x seeded defect (SOUND=run folder)"
 	@echo "make test      run the harness's own tests and all doctests"
 	@echo "make lint      ruff, pyright and the import contracts"
 	@echo "make format    let ruff format and fix what it can"
@@ -32,7 +32,8 @@ qualify: setup
 	@$(BIN)/hil qualify tests/launcher --rig $(RIG) -- -n $(WORKERS) --dist worksteal
 
 defects: setup
-	@$(BIN)/hil defects tests/launcher --rig $(RIG) --defects tests/launcher/defects.toml --workers $(WORKERS)
+	@$(BIN)/hil defects tests/launcher --rig $(RIG) --defects tests/launcher/defects.toml \
+		--workers $(WORKERS) $(if $(SOUND),--sound=$(SOUND))
 
 test: setup
 	@$(BIN)/python -m pytest -n $(WORKERS)

@@ -126,7 +126,14 @@ def qualify_command(tests: tuple[str, ...], rig: str, sets: tuple[str, ...], run
 )
 @click.option("--workers", default=2, show_default=True, help="How many runs at a time.")
 @click.option("--every", is_flag=True, help="Run every test with every defect, not only those expected to find it.")
-def defects_command(tests: tuple[str, ...], rig: str, file: Path, workers: int, every: bool) -> None:
+@click.option(
+    "--sound",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of a run of TESTS without a defect, made before; unless given, one is made.",
+)
+def defects_command(
+    tests: tuple[str, ...], rig: str, file: Path, workers: int, every: bool, sound: Path | None
+) -> None:
     """Run TESTS without a defect and, for each seeded defect, those expected to find it; print which found which.
 
     Exit code 0 when every test finds a defect, every defect is found, and the rig without one passes; else 1.
@@ -135,7 +142,7 @@ def defects_command(tests: tuple[str, ...], rig: str, file: Path, workers: int, 
 
     try:
         defects = load_defects(file)
-        table = kill_table(Campaign(tests, rig, Path.cwd(), every), defects, workers=workers)
+        table = kill_table(Campaign(tests, rig, Path.cwd(), every, sound), defects, workers=workers)
     except HilError as error:
         raise Refusal(error) from error
     for line in table.lines():

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hil.campaign.qualify import pytest_command
 from hil.errors import ConfigError, HilError
-from hil.evidence.index import read_run
+from hil.evidence.index import Run, read_run
 from hil.limits import Verdict
 from hil.toml_lines import check, load_toml
 
@@ -60,13 +60,15 @@ class _File(BaseModel):
 class Campaign:
     """What is run for every defect: tests, rig file, root folder.
 
-    ``every`` runs every test with every defect, not only those expected to find it.
+    ``every`` runs every test with every defect, not only those expected to find it. ``sound`` is the folder of a run
+    of these tests on this rig without a defect, made before; None makes one.
     """
 
     tests: Sequence[str]
     rig: str
     root: Path
     every: bool = False
+    sound: Path | None = None
 
 
 @dataclass
@@ -148,7 +150,7 @@ def kill_table(campaign: Campaign, defects: Sequence[Defect], *, workers: int = 
         HilError: when a run could not be started or recorded.
     """
     with tempfile.TemporaryDirectory(prefix="hil-defects-") as scratch, ThreadPoolExecutor(workers) as pool:
-        sound = _run(campaign, Path(scratch) / "none", (), "")
+        sound = _sound(campaign, Path(scratch) / "none", workers)
         folders = [Path(scratch) / str(number) for number in range(len(defects))]
         selections = ["" if campaign.every else defect.selection(sound.tests) for defect in defects]
         ran = list(pool.map(_run, repeat(campaign), folders, [defect.sets for defect in defects], selections))
@@ -171,9 +173,26 @@ class _Ran:
     upset: set[str]
 
 
-def _run(campaign: Campaign, folder: Path, sets: Sequence[str], selection: str) -> _Ran:
+def _sound(campaign: Campaign, scratch: Path, workers: int) -> _Ran:
+    """The campaign without a defect: as it was run before, or now.
+
+    Raises:
+        HilError: for an earlier run that is not complete, or that was changed from outside.
+    """
+    if campaign.sound is None:
+        return _run(campaign, scratch, (), "", workers=workers)
+    run = read_run(campaign.sound)
+    if not run.tally.complete or run.development:
+        what = f"changed by {', '.join(run.development)}" if run.development else "INCOMPLETE"
+        raise HilError(f"{campaign.sound} is {what}; give a complete run of the campaign without a defect")
+    return _told(run)
+
+
+def _run(campaign: Campaign, folder: Path, sets: Sequence[str], selection: str, *, workers: int = 1) -> _Ran:
     """Run the campaign with some changes; a selection that is empty means every test."""
     tests = [*campaign.tests, "-q", "-p", "no:cacheprovider", *(["-k", selection] if selection else [])]
+    if workers > 1:
+        tests += ["-n", str(workers), "--dist", "worksteal"]
     done = subprocess.run(
         pytest_command(tests, campaign.rig, folder, sets),
         check=False,
@@ -187,6 +206,10 @@ def _run(campaign: Campaign, folder: Path, sets: Sequence[str], selection: str) 
     run = read_run(folder)
     if not run.tally.complete:
         raise HilError(f"the run with {changed} is INCOMPLETE:\n{done.stdout[-2000:]}")
+    return _told(run)
+
+
+def _told(run: Run) -> _Ran:
     against = {_name(test.nodeid) for test in run.tests if test.verdict in _AGAINST}
     upset = {_name(test.nodeid) for test in run.tests if test.verdict not in (*_AGAINST, Verdict.PASS)}
     return _Ran(list(dict.fromkeys(_name(test.nodeid) for test in run.tests)), against, upset - against)

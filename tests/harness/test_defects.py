@@ -8,7 +8,7 @@ import pytest
 from suite import Suite
 
 from hil.campaign.defects import Campaign, Defect, KillTable, kill_table, load_defects
-from hil.errors import ConfigError
+from hil.errors import ConfigError, HilError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +65,19 @@ def test_a_defect_is_tried_on_the_trials_that_are_expected_to_find_it_alone(tmp_
     table = kill_table(Campaign(["test_box.py"], "rig.toml", tmp_path), [narrow])
     assert table.ran["low"] == {"test_volts"}
     assert table.killed["low"] == {"test_volts"}
+
+
+def test_a_sound_run_made_before_is_taken_as_it_is(tmp_path: Path) -> None:
+    sound = Suite(tmp_path, TESTS, RIG).run().folder
+    table = kill_table(Campaign(["test_box.py"], "rig.toml", tmp_path, sound=sound), [LOW])
+    assert table.tests == ["test_volts", "test_nothing_depends_on_it", "test_breaks"]
+    assert table.alive == set()
+
+
+def test_a_run_with_changes_is_not_taken_for_a_sound_one(tmp_path: Path) -> None:
+    changed = Suite(tmp_path, TESTS, RIG).run("--set", "rig.seed=9").folder
+    with pytest.raises(HilError, match=r"is changed by rig\.seed=9; give a complete run"):
+        kill_table(Campaign(["test_box.py"], "rig.toml", tmp_path, sound=changed), [LOW])
 
 
 def test_a_misspelt_key_of_the_defects_file_is_told_with_file_and_line(tmp_path: Path) -> None:
