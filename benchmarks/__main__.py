@@ -7,9 +7,9 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import can_speed, flight_bus, plugin_speed, visa_speed
+from benchmarks import can_speed, closed_loop, flight_bus, plant, plugin_speed, visa_speed
 
-MODULES = (can_speed, flight_bus, visa_speed, plugin_speed)
+MODULES = (can_speed, visa_speed, plugin_speed, flight_bus, plant, closed_loop)
 PACKAGES = ("python-can", "cantools", "pyvisa", "pyvisa-sim", "pyvisa-py", "pytest", "numpy")
 HEAD = """# Speed
 

@@ -205,7 +205,7 @@ def test_an_edge_that_was_not_seen_takes_its_links_away_and_no_others():
     assert {link.name for link in links(CHAIN)} - {link.name for link in found} == {
         "TERMINATE to output B",
         "terminate A to B (skew)",
-        "valves closed to thrust below 5 %",
+        "valves of engine 1 closed to thrust below 5 %",
         "rule to thrust below 5 %",
         "violation to thrust below 5 %",
     }

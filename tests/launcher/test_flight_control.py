@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hil.signal import LOW
-from hil.units import s
+from hil.units import ms, s
 from hil_launcher.clients.traffic import Traffic
 
 
@@ -26,6 +26,11 @@ def test_flight_is_stable_to_t_plus_60(ascent, range_safety, receivers, rig, alw
     measure("flight.bus_load", traffic.largest_load_pct, "%")
     measure("flight.frames", traffic.frames_per_s, "1/s")
     measure("flight.bad_frames", traffic.faults + traffic.refused, "1")
+    ready = [record for record in range_safety.log if record.kind == "status" and record.values["ready"]]
+    measure("range.sources_at_liftoff", len(ready[-1].tracks), "1")
+    for reports in range_safety.reports.values():
+        arrived = reports.history(ascent.t0_ns, ascent.at(60 * s))
+        measure("range.track_latency", max(report.at / ms - report.value for report in arrived), "ms")
 
 
 def largest(signal, since_ns):

@@ -14,8 +14,6 @@ from hil.units import s
 from hil_launcher.clients.event_table import HYPOTHESIS, EventTable
 from hil_launcher.clients.footprint import Dispersion
 
-LOST_DEG = 10.0  # attitude error from which the attitude counts as lost: issue and event table alike
-
 
 @pytest.fixture
 def that_day(rig, profile):
@@ -35,9 +33,10 @@ def test_lost_attitude_ends_at_sea_inside_the_hazard_area(
     record("note", text=HYPOTHESIS)
     pad.uplink.follow_flight()
     swings = ascent.truth("gimbal_9_y_deg").expect(above=profile.value("spectrum.swing", "deg"), within=20 * s)
-    lost = ascent.attitude_error_deg.expect(above=LOST_DEG, within=40 * s)
+    is_lost_deg = profile.value("flight.attitude_is_lost", "deg")
+    lost = ascent.attitude_error_deg.expect(above=is_lost_deg, within=40 * s)
     horizontal = ascent.tilt_deg.expect(above=90.0, within=10 * s, since=lost.at)
-    fired = range_safety.rules.expect("loss_of_control", within=15 * s, since=lost.at)
+    fired = range_safety.rules.expect("loss_of_control", within=15 * s, since=ascent.t0_ns)
     decided = range_safety.decisions.expect("loss_of_control", within=10 * s, since=fired.at)
     keyed = range_safety.key.expect(HIGH, within=1 * s, since=decided.at)
     shut = [receiver.shutdown_output.expect(HIGH, within=1 * s, since=keyed.at) for receiver in receivers]
@@ -84,7 +83,8 @@ def test_lost_attitude_ends_at_sea_inside_the_hazard_area(
 def test_the_mode_alone_does_not_explain_the_published_times(that_day, rig, ascent, profile, measure, record):
     """With gimbals that never tire the same mode costs the attitude only after the vehicle was seen to be lost."""
     rig.inject("plant", "tvc_energy", left_rad=1e6)
-    lost = ascent.attitude_error_deg.expect(above=LOST_DEG, within=70 * s)
+    is_lost_deg = profile.value("flight.attitude_is_lost", "deg")
+    lost = ascent.attitude_error_deg.expect(above=is_lost_deg, within=70 * s)
     ascent.fly_to(round(profile.value("spectrum.latest_impact", "s") * s))
     measure("spectrum.attitude_lost_without_energy_limit", ascent.t_plus_s(lost.at), "s")
     measure("spectrum.height_without_energy_limit", ascent.now("rise_m"), "m")

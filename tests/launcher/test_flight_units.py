@@ -30,7 +30,7 @@ def largest(ascent, truth, over_ns):
     return max(abs(reading.value) for reading in ascent.truth(truth).history(ascent.rig.clock.now - over_ns))
 
 
-@pytest.mark.requirement("AV-R-20")
+@pytest.mark.requirement("AV-R-40")
 @pytest.mark.measures("avionics.bus_change", "flight.attitude_error")
 @pytest.mark.parametrize("how", BUS_A_LOST)
 def test_loss_of_bus_a_in_flight(how, ascent, avionics, gimbals, push, rig, measure):
@@ -45,7 +45,7 @@ def test_loss_of_bus_a_in_flight(how, ascent, avionics, gimbals, push, rig, meas
     measure("flight.attitude_error", push(3 * s), "deg")
 
 
-@pytest.mark.requirement("AV-R-21")
+@pytest.mark.requirement("AV-R-41")
 @pytest.mark.measures("avionics.bus_change", "flight.attitude_error")
 def test_heartbeat_lost_on_bus_a_alone(ascent, avionics, gimbals, push, rig, measure):
     """Units change to bus B, engines burn on, and the flight computer, which hears everybody, stays on bus A."""
@@ -59,7 +59,7 @@ def test_heartbeat_lost_on_bus_a_alone(ascent, avionics, gimbals, push, rig, mea
     avionics.engines_lost.expect(0, within=500 * ms)
 
 
-@pytest.mark.requirement("AV-R-22")
+@pytest.mark.requirement("AV-R-42")
 @pytest.mark.measures("flight.attitude_error")
 def test_silent_imu_is_left_out_while_it_is_silent(ascent, avionics, push, rig, measure):
     """Without the frames of one inertial unit the other two fly the vehicle; when it speaks again it is used again."""
@@ -72,7 +72,7 @@ def test_silent_imu_is_left_out_while_it_is_silent(ascent, avionics, push, rig, 
     avionics.imu_ok.expect(0b111, within=200 * ms)
 
 
-@pytest.mark.requirement("AV-R-22")
+@pytest.mark.requirement("AV-R-42")
 @pytest.mark.measures("flight.altitude_error", "flight.attitude_error")
 def test_silent_gnss_receiver_is_not_missed(ascent, avionics, push, rig, measure):
     """Without the frames of one receiver navigation goes on with the other."""
@@ -83,7 +83,7 @@ def test_silent_gnss_receiver_is_not_missed(ascent, avionics, push, rig, measure
     measure("flight.altitude_error", abs(altitude.value - ascent.now("altitude_m")), "m")
 
 
-@pytest.mark.requirement("AV-R-22")
+@pytest.mark.requirement("AV-R-42")
 @pytest.mark.measures("flight.attitude_error")
 def test_gimbal_without_status_is_not_counted_on(ascent, gimbals, push, rig, profile, measure):
     """A gimbal that says nothing is sent to its centre, and the other eight answer a push without it."""
@@ -96,7 +96,7 @@ def test_gimbal_without_status_is_not_counted_on(ascent, gimbals, push, rig, pro
     assert [n for n, answer in answers.items() if answer <= still] == [3]
 
 
-@pytest.mark.requirement("AV-R-22")
+@pytest.mark.requirement("AV-R-42")
 @pytest.mark.measures("flight.attitude_error")
 def test_engine_without_status_counts_as_lost_and_burns_on(ascent, avionics, push, rig, profile, measure):
     """An engine that says nothing is reported lost while that lasts; nobody shuts it down, and control is kept."""
@@ -110,7 +110,7 @@ def test_engine_without_status_counts_as_lost_and_burns_on(ascent, avionics, pus
     avionics.engines_lost.expect(0, within=400 * ms)
 
 
-@pytest.mark.requirement("AV-R-23")
+@pytest.mark.requirement("AV-R-43")
 @pytest.mark.measures("imu.disqualification", "flight.attitude_error")
 @pytest.mark.parametrize("wrong", WRONG)
 def test_wrong_imu_is_taken_out(wrong, ascent, avionics, push, rig, measure):
@@ -124,7 +124,7 @@ def test_wrong_imu_is_taken_out(wrong, ascent, avionics, push, rig, measure):
     assert avionics.imu_ok.stays(0b110, for_=500 * ms)
 
 
-@pytest.mark.requirement("AV-R-23")
+@pytest.mark.requirement("AV-R-43")
 @pytest.mark.measures("flight.attitude_error")
 def test_gyros_of_the_wrong_sign_are_found_out_when_the_vehicle_rolls(ascent, avionics, rig, measure):
     """What cannot be seen while nothing turns is seen early in the roll manoeuvre, and the vehicle is held."""
@@ -136,7 +136,7 @@ def test_gyros_of_the_wrong_sign_are_found_out_when_the_vehicle_rolls(ascent, av
     measure("flight.attitude_error", ascent.largest_attitude_error_deg(0, begun_ns + 2 * s), "deg")
 
 
-@pytest.mark.requirement("AV-R-24")
+@pytest.mark.requirement("AV-R-44")
 @pytest.mark.measures("flight.believed_attitude_error")
 def test_two_imus_wrong_alike_are_believed_and_range_safety_ends_the_flight(
     ascent, avionics, range_safety, rig, profile, measure
