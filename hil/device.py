@@ -119,29 +119,43 @@ class Amps(_Observed):
 
 
 class _Incoming:
-    """One message of an article as it comes in: checked at once, decoded when one of its signals is read.
+    """One message of an article as it comes in: kept as it is, checked and decoded when one of its signals is read.
 
-    Most frames of a rig are never asked about; a frame that is checked and kept costs a tenth of one decoded.
+    Most frames of a rig are never asked about; a frame that is kept costs a small part of one decoded.
     """
 
     def __init__(self) -> None:
         self.signals: list[tuple[str, Signal[float] | Signal[str]]] = []
-        self._waiting: list[tuple[Database, Frame]] = []
+        self.rejected = 0
+        """Frames refused because counter or CRC was wrong; of those that have been looked at."""
+        self._watchers: list[list[Callable[[float, int], None]] | list[Callable[[str, int], None]]] = []
+        self._waiting: list[tuple[Database, Receiver, Frame]] = []
 
-    def take(self, database: Database, frame: Frame) -> None:
-        """A good frame has arrived."""
-        self._waiting.append((database, frame))
-        for _, signal in self.signals:
-            if signal.is_watched:
+    def add(self, name: str, signal: Signal[float] | Signal[str]) -> None:
+        """A signal of the message that somebody may read."""
+        self.signals.append((name, signal))
+        self._watchers.append(signal.listeners)
+
+    def hearer(self, database: Database, message: str) -> Callable[[Frame], None]:
+        """What hears the message on one bus, as a stream of its own."""
+        receiver = database.receiver(message)
+
+        def arrived(frame: Frame) -> None:
+            self._waiting.append((database, receiver, frame))
+            if any(self._watchers):
                 self.decode()
-                break
+
+        return arrived
 
     def decode(self) -> None:
-        """Put the samples of all frames that wait."""
+        """Check all frames that wait, and put their samples."""
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        for database, frame in waiting:
+        for database, receiver, frame in waiting:
+            if receiver.check(frame) is not None:
+                self.rejected += 1
+                continue
             values = database.decode(frame)
             at_ns = frame.start_ns
             for name, signal in self.signals:
@@ -160,22 +174,24 @@ class Device(Closed):
     name: str
     links: Links
     telemetry: dict[str, Signal[float] | Signal[str]]
-    rejected: dict[str, int]
-    """Frames refused per message because counter or CRC was wrong."""
-    _receivers: dict[tuple[str, str], Receiver]
     _wanted: dict[str, _Incoming]
 
     def __init__(self, name: str, links: Links) -> None:
         self.name = name
         self.links = links
         self.telemetry = {}
-        self.rejected = {}
-        self._receivers = {}
         self._wanted = {}
         for declared in self._declared_telemetry():
             self._make(declared)
         for bus in links.buses:
             self._listen(bus)
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """Frames refused per message because counter or CRC was wrong; only messages of which there were some."""
+        for incoming in self._wanted.values():
+            incoming.decode()
+        return {name: incoming.rejected for name, incoming in self._wanted.items() if incoming.rejected}
 
     def command(self, message: str, signals: Mapping[str, float | int | str] | None = None) -> None:
         """Send a message to the article on every bus it is on; a stimulus, so it moves the mark.
@@ -242,7 +258,7 @@ class Device(Closed):
             name, unit, self.links.timeline, max_age_ns=max_age_ns, choices=choices, backlog=incoming.decode
         )
         self.telemetry[declared.name] = signal
-        incoming.signals.append((declared.signal, signal))
+        incoming.add(declared.signal, signal)
 
     def _check_named(self, declared: States, choices: tuple[str, ...], where: str) -> None:
         """Refuse states without names, which no test could ask for."""
@@ -253,17 +269,5 @@ class Device(Closed):
             )
 
     def _listen(self, bus: Bus) -> None:
-        for message_name in self._wanted:
-            self._receivers[bus.name, message_name] = bus.database.receiver(message_name)
-        bus.subscribe(lambda frame: self._frame(bus, frame), self._wanted)
-
-    def _frame(self, bus: Bus, frame: Frame) -> None:
-        message = bus.database.find(frame)
-        wanted = None if message is None else self._wanted.get(message.name)
-        if message is None or wanted is None:
-            return
-        fault = self._receivers[bus.name, message.name].check(frame)
-        if fault is not None:
-            self.rejected[message.name] = self.rejected.get(message.name, 0) + 1
-            return
-        wanted.take(bus.database, frame)
+        for message_name, incoming in self._wanted.items():
+            bus.subscribe(incoming.hearer(bus.database, message_name), [message_name])

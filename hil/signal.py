@@ -193,7 +193,8 @@ class Signal(Generic[Value]):
         self._clock = timeline.clock
         self._produced: list[int] = []
         self._values: list[Value] = []
-        self._listeners: list[Callable[[Value, int], None]] = []
+        self.listeners: list[Callable[[Value, int], None]] = []
+        """Who is told of every sample; :meth:`on_sample` adds one."""
         self._catch_up = _nothing if backlog is None else backlog
 
     def __repr__(self) -> str:
@@ -215,7 +216,7 @@ class Signal(Generic[Value]):
             )
         self._produced.append(at)
         self._values.append(value)
-        for listener in self._listeners:
+        for listener in self.listeners:
             listener(value, at)
 
     def put_newer(self, value: Value, produced_ns: int) -> None:
@@ -225,19 +226,19 @@ class Signal(Generic[Value]):
             return
         produced.append(produced_ns)
         self._values.append(value)
-        for listener in self._listeners:
+        for listener in self.listeners:
             listener(value, produced_ns)
 
     def on_sample(self, fn: Callable[[Value, int], None]) -> Callable[[], None]:
         """Call ``fn(value, produced_ns)`` for every new sample; the returned call ends that."""
         self._catch_up()
-        self._listeners.append(fn)
-        return lambda: self._listeners.remove(fn) if fn in self._listeners else None
+        self.listeners.append(fn)
+        return lambda: self.listeners.remove(fn) if fn in self.listeners else None
 
     @property
     def is_watched(self) -> bool:
         """Whether somebody is told of every sample."""
-        return bool(self._listeners)
+        return bool(self.listeners)
 
     # -- reading ------------------------------------------------------------------------------------------
 
