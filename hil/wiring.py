@@ -6,7 +6,7 @@ datagrams (``hil.datagrams``). The kind follows from the pins.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar
 
 from hil import datagrams, quantities
 from hil.closed import nearest
@@ -33,6 +33,7 @@ _WIRE_KINDS: dict[str, tuple[str, ...]] = {
 _RF_KINDS: dict[str, tuple[str, ...]] = {"open": (), "attenuation": ("loss_db",)}
 
 AnyPin: TypeAlias = "Pin | RfPin | QuantityPin | DatagramPin"
+OnClock = TypeVar("OnClock", Pin, RfPin, DatagramPin)
 _KINDS: dict[type[object], str] = {
     Pin: "electrical", RfPin: "RF", QuantityPin: "a physical quantity", DatagramPin: "a datagram end",
 }  # fmt: skip
@@ -56,10 +57,7 @@ class Wiring:
         Raises:
             WiringError: when the name is that of another kind of pin.
         """
-        found = self._pins.get(name)
-        if found is None:
-            found = self._pins[name] = Pin(name, self._clock)
-        return found if isinstance(found, Pin) else self._refuse_kind(found, "an electrical pin")
+        return self._made(name, Pin, "an electrical pin")
 
     def rf_pin(self, name: str) -> RfPin:
         """The RF connector ``node.port``, made at its first use.
@@ -67,10 +65,7 @@ class Wiring:
         Raises:
             WiringError: when the name is that of another kind of pin.
         """
-        found = self._pins.get(name)
-        if found is None:
-            found = self._pins[name] = RfPin(name, self._clock)
-        return found if isinstance(found, RfPin) else self._refuse_kind(found, "an RF connector")
+        return self._made(name, RfPin, "an RF connector")
 
     def datagram_pin(self, name: str) -> DatagramPin:
         """The datagram end ``node.port``, made at its first use.
@@ -78,10 +73,7 @@ class Wiring:
         Raises:
             WiringError: when the name is that of another kind of pin.
         """
-        found = self._pins.get(name)
-        if found is None:
-            found = self._pins[name] = DatagramPin(name, self._clock)
-        return found if isinstance(found, DatagramPin) else self._refuse_kind(found, "a datagram pin")
+        return self._made(name, DatagramPin, "a datagram pin")
 
     def quantity_pin(self, name: str, width: int, default: Values | None = None) -> QuantityPin:
         """The end ``node.port`` of a physical quantity, made at its first use.
@@ -183,6 +175,12 @@ class Wiring:
                 raise WiringError(
                     f"{name} is a physical quantity, not a wire; put the fault on the plant or an article"
                 )
+
+    def _made(self, name: str, kind: type[OnClock], wanted: str) -> OnClock:
+        found = self._pins.get(name)
+        if found is None:
+            found = self._pins[name] = kind(name, self._clock)
+        return found if isinstance(found, kind) else self._refuse_kind(found, wanted)
 
     def _refuse_kind(self, found: AnyPin, wanted: str) -> NoReturn:
         raise WiringError(f"{found.name} is {_KINDS[type(found)]}, not {wanted}")

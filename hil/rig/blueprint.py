@@ -93,12 +93,7 @@ def _model(file: RigFile, name: str) -> tuple[type[Article], AsBuilt]:
     try:
         return article, article.AS_BUILT.model_validate(dict(file.as_built.get(name, {})))
     except ValidationError as problem:
-        lines = [
-            f"{file.where('dut', name, 'as_built', *map(str, error['loc']))}: dut.{name}.as_built."
-            f"{'.'.join(map(str, error['loc']))}: {error['msg']} (found {error['input']!r})"
-            for error in problem.errors()
-        ]
-        raise ConfigError("\n".join(lines)) from problem
+        raise _refusal(file, problem, "dut", name, "as_built") from problem
 
 
 class PlantClass(Protocol):
@@ -121,13 +116,17 @@ def _plant(file: RigFile) -> tuple[PlantClass, BaseModel]:
     try:
         vehicle = declared.model_validate(dict(file.vehicle))
     except ValidationError as problem:
-        lines = [
-            f"{file.where('plant', 'vehicle')}: plant.vehicle.{'.'.join(map(str, error['loc']))}: {error['msg']} "
-            f"(found {error['input']!r})"
-            for error in problem.errors()
-        ]
-        raise ConfigError("\n".join(lines)) from problem
+        raise _refusal(file, problem, "plant", "vehicle") from problem
     return cast("PlantClass", found), vehicle
+
+
+def _refusal(file: RigFile, problem: ValidationError, *keys: str) -> ConfigError:
+    """What is wrong with the data that a key of the rig file names, by file and line."""
+    lines: list[str] = []
+    for error in problem.errors():
+        inner = (*keys, *map(str, error["loc"]))
+        lines.append(f"{file.where(*inner)}: {'.'.join(inner)}: {error['msg']} (found {error['input']!r})")
+    return ConfigError("\n".join(lines))
 
 
 def _of_kind(file: RigFile, kind: type[Kind], *keys: str) -> type[Kind]:

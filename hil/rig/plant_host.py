@@ -92,7 +92,6 @@ class PlantHost:
         ]
         for name, width in model.outputs.items():
             wiring.quantity_pin(f"plant.{name}", width).give(_reader(model, name))
-        self._latch = Latch(self._inputs)
         self._signals: dict[str, Signal[float]] = {}
         self._stepping: Event | None = None
         self._sampling: Event | None = None
@@ -108,8 +107,9 @@ class PlantHost:
         """Begin to step; until then the vehicle stands as it was made, and its outputs with it."""
         if self._stepping is None:
             self._begun_ns = self._clock.now
-            self._latch = Latch(self._inputs)
-            self._stepping = self._clock.every(self.step_ns, self._step, Phase.PLANT, self.step_ns)
+            model, latch = self.model, Latch(self._inputs)
+            step = lambda: model.step(latch.read())  # noqa: E731  # the one call of every step
+            self._stepping = self._clock.every(self.step_ns, step, Phase.PLANT, self.step_ns)
 
     def truth(self, name: str) -> Signal[float]:
         """What is true of the vehicle: a model input, not measured; sampled every 50 ms from when it is asked for.
@@ -145,9 +145,6 @@ class PlantHost:
             HilError: for a kind or parameter it does not have.
         """
         return self.model.apply(fault)
-
-    def _step(self) -> None:
-        self.model.step(self._latch.read())
 
     def _sample(self) -> None:
         for name, signal in self._signals.items():

@@ -21,7 +21,7 @@ TESTS = [
     "tests/launcher/test_engine_heartbeat.py",
     "tests/launcher/test_fts_outputs.py",
 ]
-FLIGHT = ["tests/launcher/test_flight_units.py", "-k", "test_heartbeat_lost_on_bus_a_alone"]
+FLIGHT = ["tests/launcher/test_flight_units.py", "-k", "test_heartbeat_lost_on_either_bus_alone"]
 STOPPED_S = 5
 
 

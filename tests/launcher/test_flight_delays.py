@@ -32,7 +32,7 @@ def test_every_link_of_a_termination_is_in_time(
             throw = {"engine": engine, "axis": "yaw", "angle_deg": angle_deg}
             unguided.rig.inject("plant", "gimbal_hard_over", at=at, until=at + TURN_NS, **throw)
     range_safety.key.expect(HIGH, within=20 * s)
-    ended = TruthWatch(unguided, "thrust_gone", thrust_is_gone(unguided.rated_thrust_n))
+    ended = TruthWatch(unguided, "thrust_gone", thrust_is_gone(unguided.gone_thrust_n))
     unguided.rig.clock.sleep(1 * s)
 
     chain = Termination(range_safety, cold_pad, receivers, fitted_engine, off_a=icd.off_a)
