@@ -7,13 +7,18 @@ RIG ?= rigs/sim.toml
 WORKERS ?= 2
 RUN ?= build/pictures/run
 FLIGHT ?= flight
+BLOCKS := tests/launcher/blocks
+SELECT ?=
+ON_RTL ?= $(BLOCKS) $(wildcard tests/launcher/test_fts_*.py tests/launcher/test_engine_*.py)
 SIZE ?= 1180x1500
 PICTURE ?= docs/images/flight.png
 
-.PHONY: help setup qualify defects test lint format bench pictures flight-picture clean
+.PHONY: help setup qualify qualify-rtl flight-rtl defects test lint format bench pictures flight-picture clean
 
 help:
 	@echo "make qualify   run the qualification tests of the reference launcher on the simulated rig, write the report"
+	@echo "make qualify-rtl  the FPGA blocks, and the receivers' and the engine's tests with their logic as RTL"
+	@echo "make flight-rtl   the flight of 30 March 2025 with one receiver as RTL (minutes)"
 	@echo "make defects   prove that every qualification test can fail: a table test x seeded defect (SOUND=run folder)"
 	@echo "make test      run the harness's own tests and all doctests"
 	@echo "make lint      ruff, pyright and the import contracts"
@@ -29,10 +34,16 @@ setup:
 	@PYTHON="$(PYTHON)" .ci/setup
 
 qualify: setup
-	@$(BIN)/hil qualify tests/launcher --rig $(RIG) -- -n $(WORKERS) --dist worksteal
+	@$(BIN)/hil qualify tests/launcher --rig $(RIG) -- -n $(WORKERS) --dist worksteal --ignore=$(BLOCKS)
+
+qualify-rtl: setup
+	@$(BIN)/hil qualify $(ON_RTL) --rig rigs/rtl.toml -- -n $(WORKERS) --dist worksteal $(if $(SELECT),-k "$(SELECT)")
+
+flight-rtl: setup
+	@$(BIN)/hil qualify tests/launcher/test_flight_spectrum.py --rig rigs/rtl_flight.toml -- -n $(WORKERS) -k lost_attitude
 
 defects: setup
-	@$(BIN)/hil defects tests/launcher --rig $(RIG) --defects tests/launcher/defects.toml \
+	@$(BIN)/hil defects $(wildcard tests/launcher/test_*.py) --rig $(RIG) --defects tests/launcher/defects.toml \
 		--workers $(WORKERS) $(if $(SOUND),--sound=$(SOUND))
 
 test: setup

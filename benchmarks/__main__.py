@@ -7,10 +7,10 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import can_speed, closed_loop, flight_bus, plant, plugin_speed, visa_speed
+from benchmarks import can_speed, closed_loop, flight_bus, plant, plugin_speed, rtl_speed, visa_speed
 
-MODULES = (can_speed, visa_speed, plugin_speed, flight_bus, plant, closed_loop)
-PACKAGES = ("python-can", "cantools", "pyvisa", "pyvisa-sim", "pyvisa-py", "pytest", "numpy")
+MODULES = (can_speed, visa_speed, plugin_speed, flight_bus, plant, closed_loop, rtl_speed)
+PACKAGES = ("python-can", "cantools", "pyvisa", "pyvisa-sim", "pyvisa-py", "pytest", "numpy", "cocotb")
 HEAD = """# Speed
 
 Every figure is a median over several alternated rounds, both sides in one run; ratios carry over to another machine,

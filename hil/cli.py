@@ -24,14 +24,18 @@ class Refusal(click.ClickException):
 
 
 class _Main(click.Group):
-    """The top command; ``hil rig`` is imported when it is asked for, so that reports need no rig."""
+    """The top command; ``hil rig`` and others are imported when they are asked for, so that reports need no rig."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All subcommands, those imported later included."""
-        return sorted([*super().list_commands(ctx), "rig"])
+        return sorted([*super().list_commands(ctx), "coverage", "rig"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A subcommand by name."""
+        if cmd_name == "coverage":
+            from hil.campaign.coverage_commands import coverage
+
+            return coverage
         if cmd_name != "rig":
             return super().get_command(ctx, cmd_name)
         from hil.rig.commands import rig
@@ -91,6 +95,37 @@ def report_command(run: Path, output: Path | None) -> None:
     except HilError as error:
         raise Refusal(error) from error
     click.echo(path)
+
+
+@main.command("compare")
+@_RUN
+@click.argument("other", type=click.Path(path_type=Path))
+@click.option(
+    "--within", multiple=True, metavar="NAME=DISTANCE", help="How far a measurement may lie apart, in its unit."
+)
+def compare_command(run: Path, other: Path, within: tuple[str, ...]) -> None:
+    """Compare two runs of the same tests on two rigs: verdicts, and how far measurements lie apart.
+
+    Exit code 0 when every common test has the same verdict and no measurement lies further apart than allowed.
+    """
+    from hil.evidence.index import read_run
+    from hil.report.equivalence import compare
+
+    try:
+        found = compare(read_run(run), read_run(other), dict(_distance(text) for text in within))
+    except HilError as error:
+        raise Refusal(error) from error
+    for line in found.lines():
+        click.echo(_printable(line))
+    raise SystemExit(0 if found.is_equal else 1)
+
+
+def _distance(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not NAME=DISTANCE, for example fts.response_time=1.0") from None
 
 
 @main.command("qualify", context_settings={"ignore_unknown_options": True})

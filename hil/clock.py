@@ -537,6 +537,18 @@ def _integer(value: SupportsIndex, where: str) -> int:
         ) from None
 
 
+class Stopwatch:
+    """Wall time since it was made: for budgets and watchdogs outside a simulation, never for a verdict."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Wall time so far [s]."""
+        return time.monotonic() - self._began
+
+
 def utc_now() -> str:
     """The wall time of the host, UTC, ISO 8601 with microseconds; for identity, never for a verdict."""
     return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -37,3 +37,19 @@ class InterlockError(HilError):
 
 class EvidenceError(HilError):
     """Evidence could not be written, or does not verify."""
+
+
+class ToolMissingError(HilError):
+    """A program the machine would need is not there, or too old; the message says what to install."""
+
+
+class RtlError(HilError):
+    """An HDL design or its simulator went wrong: it did not build, died, hung, or said something impossible."""
+
+
+class DesignError(RtlError, AssertionError):
+    """A design says of itself that it is wrong: ``$error``, ``$fatal``, a failed assertion; so the test FAILs."""
+
+
+class UnknownLevelError(RtlError, AssertionError):
+    """An output of a design is unknown (X or Z) after its reset: the article is wrong, so the test FAILs."""

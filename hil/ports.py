@@ -54,6 +54,8 @@ class Ports:
     name: str
     wiring: Wiring
     buses: Mapping[str, BusAttachment] = field(default_factory=dict[str, BusAttachment])
+    fpga: object | None = None
+    """What runs the article's RTL, for an article that has one."""
 
 
 Bound = TypeVar("Bound")

@@ -6,20 +6,25 @@ a PASS is *passed*. The plugin counts planned against judged tests by itself; a 
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
+    from pathlib import Path
 
     from hil.campaign.ending import Ending
     from hil.campaign.session import RunSession
     from hil.campaign.trial import Order, Trial
+    from hil.campaign.workload import Known
     from hil.clock import Clock
     from hil.limits import Measurement
     from hil.profile import Profile
     from hil.rig.world import Rig
+    from hil.rtl.blocks import BlockFile, BlockTest
     from hil.signal import Monitor, Signal
 
 _REMEDY = "NOT_RUN: no rig is open; run with --rig FILE, for example --rig rigs/sim.toml"
@@ -27,13 +32,17 @@ _OUTCOME = "hil_outcome"
 _VERDICT = "hil_verdict"  # attribute of a report; it travels from a worker as it is
 _TRIAL = pytest.StashKey["Trial"]()
 _PROBLEM = pytest.StashKey[Exception]()
+_KNOWN = "hil/workload"  # key of pytest's cache
+_BLOCK_FILES = "cocotb_*.py"
+_NO_TOOL = "NOT_RUN: there is no "
+_NO_SIMULATOR = f"{_NO_TOOL}simulator: "
 
 
 # -- options ----------------------------------------------------------------------------------------------------
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--rig``, ``--set``, ``--rig-seed`` and ``--run-folder``, and the ini option ``hil_profiles``."""
+    """Add ``--rig``, ``--set``, ``--rig-seed``, ``--run-folder``, ``--rtl-seed``, ini options."""
     group = parser.getgroup("hil", "hardware-in-the-loop rig")
     group.addoption("--rig", metavar="FILE", help="rig file; without it tests that need a rig are NOT_RUN")
     group.addoption(
@@ -42,14 +51,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     group.addoption("--rig-seed", type=int, metavar="N", help="seed of every random stream (default: the rig file's)")
     group.addoption("--run-folder", metavar="DIR", help="folder of the evidence (default: runs/<utc>-<rig>)")
+    group.addoption("--rtl-seed", type=int, metavar="N", help="seed of every block test (default: from its name)")
+    group.addoption("--coverage", action="store_true", help="collect line, branch and toggle coverage of RTL")
+    group.addoption(
+        "--coverage-goals", action="store_true",
+        help="collect it, and FAIL a run that misses a coverage goal: for runs of the whole suite",
+    )  # fmt: skip
     parser.addini("hil_profiles", "profile files that hold limits and parameters", type="paths", default=[])
+    parser.addini("hil_cover", "files that declare functional cover points", type="paths", default=[])
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers; with ``--rig`` open the run."""
     config.addinivalue_line("markers", "requirement(*ids): requirements that the test verifies")
     config.addinivalue_line("markers", "measures(*names): measurements the test must take; one never taken is FAIL")
+    config.addinivalue_line("markers", "realtime: judges wall time; an ERROR on a rig of virtual pace, RTL above all")
     config.addinivalue_line("markers", "draw(number): one of several trials alike; the run's seed + number is its seed")
+    config.pluginmanager.register(_Tools(), "hil-tools")
     if config.option.rig is None:
         config.pluginmanager.register(_Bare(), "hil-bare")
         return
@@ -62,6 +80,9 @@ def pytest_configure(config: pytest.Config) -> None:
         seed=config.option.rig_seed,
         profiles=tuple(config.getini("hil_profiles")),
         folder=config.option.run_folder,
+        cover=tuple(config.getini("hil_cover")),
+        coverage=config.option.coverage,
+        coverage_goals=config.option.coverage_goals,
         root=config.rootpath,
     )
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)
@@ -72,7 +93,7 @@ def pytest_configure(config: pytest.Config) -> None:
             run = RunSession.begin(settings)
     except HilError as problem:
         raise pytest.UsageError(str(problem)) from problem
-    config.pluginmanager.register(_Recording(run) if worker else _Control(run), "hil-run")
+    config.pluginmanager.register(_Recording(run) if worker else _Control(run, _known(config)), "hil-run")
 
 
 class _Bare:
@@ -82,8 +103,8 @@ class _Bare:
         self.not_run = self.others = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count the tests that needed a rig, and the others."""
-        if report.skipped and _REMEDY in str(report.longrepr):
+        """Count the tests that needed a rig or a simulator, and the others."""
+        if report.skipped and any(reason in str(report.longrepr) for reason in (_REMEDY, _NO_SIMULATOR)):
             self.not_run += 1
         elif report.when == "call":
             self.others += 1
@@ -164,7 +185,7 @@ class _Recording:
         if call.when == "teardown":
             del item.stash[_TRIAL]
             found = trial.end("" if problem is None else f"putting the rig back: {problem}")
-            report.user_properties.append((_OUTCOME, summary(found)))
+            report.user_properties.append((_OUTCOME, summary(found, trial.cost)))
             if problem is not None:
                 setattr(report, _VERDICT, "ERROR")
         elif call.when == "call" or problem is not None:
@@ -183,10 +204,11 @@ class _Recording:
 class _Control(_Recording):
     """Keeps the run: plan, count, end, exit code. It is the only process, or the controller of several."""
 
-    def __init__(self, run: RunSession) -> None:
+    def __init__(self, run: RunSession, known: Known) -> None:
         super().__init__(run)
         self.outcomes: dict[str, Any] = {}
         self.ending: Ending | None = None
+        self.known = known
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -194,18 +216,29 @@ class _Control(_Recording):
         node.workerinput["hil_folder"] = str(self.run.folder)
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:  # noqa: ARG002
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
         """The workers collect; their common list is the plan."""
         if not self.run.planned:
             self.run.plan(list(ids))
             self.run.announce()
+            self._forecast(node.config, ids)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Write the plan down before the first trial."""
+        """Write the plan down before the first trial, and say what a run with RTL will cost."""
         if session.items:
             self.run.announce()
+            self._forecast(session.config, [item.nodeid for item in session.items])
         return (yield)
+
+    def _forecast(self, config: pytest.Config, nodeids: Sequence[str]) -> None:
+        from hil.campaign.workload import forecast
+
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        for line in forecast(self.run.blueprint, nodeids, self.known):
+            if reporter is not None:
+                reporter.ensure_newline()
+                reporter.write_line(line)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count what was judged."""
@@ -219,6 +252,10 @@ class _Control(_Recording):
         from hil.campaign.ending import end_run
 
         self.ending = end_run(self.run)
+        self.known.learn(self.outcomes)
+        cache = getattr(session.config, "cache", None)
+        if cache is not None:
+            cache.set(_KNOWN, vars(self.known))
         if exitstatus not in (2, 3, 4):
             session.exitstatus = self.ending.code
 
@@ -231,17 +268,28 @@ class _Control(_Recording):
             terminalreporter.write_line(line)
 
 
+def _known(config: pytest.Config) -> Known:
+    """What earlier runs on this machine showed of the tests' cost."""
+    from hil.campaign.workload import Known
+
+    cache = getattr(config, "cache", None)
+    known: dict[str, Any] = {} if cache is None else cache.get(_KNOWN, None) or {}
+    return Known(**known)
+
+
 def _order(item: pytest.Item) -> Order:
     from hil.campaign.trial import Order
 
-    doc: str = getattr(getattr(item, "obj", None), "__doc__", None) or ""
+    block = item if isinstance(item, BlockItem) else None
+    doc: str = block.test.title if block else getattr(getattr(item, "obj", None), "__doc__", None) or ""
     requirements, measures = (
         tuple(str(name) for mark in reversed(list(item.iter_markers(kind))) for name in mark.args)
         for kind in ("requirement", "measures")
     )
     draw = item.get_closest_marker("draw")
     number = 0 if draw is None else int(draw.args[0])
-    return Order(item.nodeid, doc.strip().partition("\n")[0], requirements, measures, number)
+    order = Order(item.nodeid, doc.strip().partition("\n")[0], requirements, measures, number)
+    return replace(order, evidence_class="rtl", seed=block.seed) if block else order
 
 
 def _plain(value: object) -> object:
@@ -249,6 +297,125 @@ def _plain(value: object) -> object:
     from hil.evidence.documents import plain
 
     return plain(value, "a property of the test")
+
+
+# -- block tests: ordinary cocotb tests, each in a simulator of its own ---------------------------------------------
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(
+    file_path: Path, parent: pytest.Collector
+) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Collect a file of cocotb tests as such, and by nothing else: doctest would import it, and cocotb with it."""
+    found = yield
+    make: Any = BlockModule  # pytest leaves the arguments of from_parent open
+    if file_path.match(_BLOCK_FILES):
+        return [make.from_parent(parent, path=file_path)]
+    beside = file_path.suffix == ".py" and any(file_path.parent.glob(_BLOCK_FILES))  # what block tests import
+    return [] if beside and not any(map(file_path.match, parent.config.getini("python_files"))) else found
+
+
+class BlockModule(pytest.File):
+    """A file of cocotb tests; it is read, never imported."""
+
+    def collect(self) -> list[pytest.Item]:
+        """One item per cocotb test, or literal case of it, and simulator.
+
+        Raises:
+            CollectError: when the file holds no test, or says something impossible.
+        """
+        from hil.errors import HilError
+        from hil.rtl.blocks import read_blocks
+
+        try:
+            blocks = read_blocks(self.path)
+        except HilError as problem:
+            raise self.CollectError(str(problem)) from problem
+        make: Any = BlockItem
+        items: list[BlockItem] = [make.from_parent(self, name=test.name) for test in blocks.tests]
+        for item, test in zip(items, blocks.tests, strict=True):
+            item.is_to_run(blocks, test)
+        return list(items)
+
+
+class BlockItem(pytest.Item):
+    """One cocotb test on one simulator."""
+
+    test: BlockTest
+    seed: int
+    _blocks: BlockFile
+
+    def is_to_run(self, blocks: BlockFile, test: BlockTest) -> None:
+        """Say which test of which file it is."""
+        self._blocks, self.test = blocks, test
+        asked: int | None = self.config.option.rtl_seed
+        self.seed = blocks.seed(test) if asked is None else asked
+        self.add_marker(pytest.mark.requirement(*test.requirements))
+
+    def runtest(self) -> None:
+        """Run it: NOT_RUN without its simulator, FAIL by the design, ERROR by anything else.
+
+        Raises:
+            RtlError: when the verdict is ERROR.
+        """
+        from hil.campaign.block import BlockTrial
+        from hil.errors import RtlError, ToolMissingError
+        from hil.limits import Verdict
+
+        trial = BlockTrial(self._blocks, self.test, self.nodeid, self.seed, self.config.rootpath)
+        try:
+            verdict, text = trial.run(self.stash.get(_TRIAL, None))
+        except ToolMissingError as missing:
+            pytest.skip(f"{_NO_SIMULATOR}{missing}")
+        if verdict is Verdict.NOT_RUN:
+            pytest.skip(text)
+        elif verdict is Verdict.FAIL:
+            pytest.fail(text, pytrace=False)
+        elif verdict is not Verdict.PASS:
+            raise RtlError(text)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """What went wrong in the simulator; where this process was is of no interest."""
+        from hil.errors import HilError
+
+        problem = excinfo.value
+        return f"ERROR: {problem}" if isinstance(problem, HilError) else super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Where it stands."""
+        return self.path, self.test.line - 1, self.name
+
+
+class _Tools:
+    """Lists the tests that were not run for want of a program; with ``CI=true`` they make the run red."""
+
+    def __init__(self) -> None:
+        self.missing: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note what was missing."""
+        text = str(report.longrepr[2]) if report.skipped and isinstance(report.longrepr, tuple) else ""
+        if _NO_TOOL in text:
+            self.missing[report.nodeid] = text[text.index(_NO_TOOL) + len("NOT_RUN: ") :]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """In CI a test that was not run is a failure."""
+        done = yield
+        if self.missing and _in_ci() and session.exitstatus == 0:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        return done
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the table."""
+        if self.missing:
+            terminalreporter.section("NOT_RUN, for want of a tool" + (": red, because CI=true" if _in_ci() else ""))
+            for nodeid, reason in sorted(self.missing.items()):
+                terminalreporter.write_line(f"{nodeid}  {reason}")
+
+
+def _in_ci() -> bool:
+    return os.environ.get("CI") == "true"
 
 
 # -- fixtures ---------------------------------------------------------------------------------------------------
@@ -266,8 +433,19 @@ def _trial(request: pytest.FixtureRequest) -> Trial:
 def rig(request: pytest.FixtureRequest) -> Generator[Rig, None, None]:
     """The open rig: on a virtual rig a fresh world per test, with the clock at 0."""
     from hil.clock import sleep_forbidden
+    from hil.errors import HilError, ToolMissingError
 
-    opened = _trial(request).open_rig()
+    trial = _trial(request)
+    file = trial.desk.blueprint.file
+    if file.rig.is_virtual and request.node.get_closest_marker("realtime"):
+        raise HilError(
+            f"a test marked realtime judges wall time, and {file.file.name} has pace {file.rig.pace!r}; a simulator "
+            "is never real time, nor is a simulated rig: run it on a bench"
+        )
+    try:
+        opened = trial.open_rig()
+    except ToolMissingError as missing:
+        pytest.skip(f"{_NO_SIMULATOR}{missing}")
     with sleep_forbidden(opened.clock):
         try:
             yield opened
@@ -297,6 +475,12 @@ def measure(request: pytest.FixtureRequest) -> Callable[..., Measurement]:
 def record(request: pytest.FixtureRequest) -> Callable[..., None]:
     """``record(what, **fields)`` lays a plot, a mark or a row of a table beside the measurements for the report."""
     return _trial(request).record
+
+
+@pytest.fixture
+def cover(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """``cover(point, bin)`` notes that a situation was met which the files of ``hil_cover`` declare; judges nothing."""
+    return _trial(request).cover
 
 
 @pytest.fixture

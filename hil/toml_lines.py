@@ -70,9 +70,24 @@ def load_toml(path: Path | str) -> tuple[dict[str, object], Lines]:
         ConfigError: when it cannot be read, is not UTF-8, or is not TOML.
     """
     try:
-        text = Path(path).read_bytes().decode("utf-8").replace("\r\n", "\n")
+        content = Path(path).read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}; check the path") from error
+    return parse_toml(content, path)
+
+
+def parse_toml(content: bytes, path: Path | str) -> tuple[dict[str, object], Lines]:
+    """The same for the bytes of a file.
+
+    Args:
+        content: the bytes.
+        path: the file, for messages.
+
+    Raises:
+        ConfigError: when they are not UTF-8, or not TOML.
+    """
+    try:
+        text = content.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 (byte {error.start}); TOML files are UTF-8: save it so") from error
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from click import style, unstyle
 
+from hil.campaign.coverage import told
 from hil.errors import EvidenceError
 from hil.limits import Outcome
 
@@ -40,7 +41,7 @@ class Ending:
         """
         if self.finalised is None:
             return [f"ERROR: {self.trouble}"]
-        lines = [*_table(run, outcomes), "", *_counts(run, self.finalised)]
+        lines = [*_table(run, outcomes), "", *_counts(run, self.finalised), *told(self.finalised.coverage)]
         return lines if coloured else [unstyle(line).rstrip() for line in lines]
 
 

@@ -8,8 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hil.campaign.coverage import RunCoverage, collecting, designs_of
 from hil.campaign.trial import Desk, Order, Trial
 from hil.clock import utc_now
+from hil.coverage.model import CoverModel
 from hil.errors import ConfigError
 from hil.evidence.documents import RunHeader
 from hil.evidence.finalise import Finalised, announce, finalise
@@ -28,7 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run is started with: rig file, changes to it, seed, profiles, folder of the evidence."""
+    """What a run is started with: rig file, changes to it, seed, profiles, folder of the evidence.
+
+    ``cover`` are the files of cover points; ``coverage`` asks for code coverage, ``coverage_goals`` for a run that is
+    meant to reach its goals.
+    """
 
     rig: str
     root: Path
@@ -36,6 +42,9 @@ class Settings:
     seed: int | None = None
     profiles: tuple[Path, ...] = ()
     folder: str | None = None
+    cover: tuple[Path, ...] = ()
+    coverage: bool = False
+    coverage_goals: bool = False
 
 
 class RunSession:
@@ -49,10 +58,15 @@ class RunSession:
     """
 
     def __init__(self, settings: Settings, folder: Path, file: RigFile, *, worker: str = "main") -> None:
+        judged = settings.coverage_goals or file.rtl.judge_coverage
+        if settings.coverage or judged:
+            file = collecting(file)
         self.folder = folder
         self.file = file
         self.seed = file.rig.seed if settings.seed is None else settings.seed
         self.profile = Profile.load(settings.profiles)
+        self.cover = CoverModel.load(settings.cover)
+        self._coverage = RunCoverage(folder, designs_of(file), self.cover, judged)
         self.planned: list[str] = []
         self._segments = SegmentFile(segment_file(folder, worker))
         self._requirements: Mapping[str, Sequence[str]] = {}
@@ -97,7 +111,7 @@ class RunSession:
 
     @cached_property
     def _desk(self) -> Desk:
-        return Desk(self.folder, self._segments, self.blueprint, self.profile, self.seed)
+        return Desk(self.folder, self._segments, self.blueprint, self.profile, self.seed, self.cover.bins)
 
     @property
     def header(self) -> RunHeader:
@@ -146,7 +160,9 @@ class RunSession:
         """
         self._segments.close()
         write_identity(self.folder, {"finished_utc": utc_now()})
-        return finalise(self.folder, self.planned, self.header, requirements=self._requirements)
+        return finalise(
+            self.folder, self.planned, self.header, requirements=self._requirements, coverage=self._coverage
+        )
 
 
 def default_folder(root: Path, file: RigFile) -> Path:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from hil.campaign.coverage import collected_of
 from hil.closed import Closed
+from hil.coverage.bins import Bins
 from hil.errors import EvidenceError, HilError
+from hil.evidence.coverage import TrialCoverage
 from hil.evidence.documents import measurement_fields
 from hil.evidence.exhibits import checked
 from hil.evidence.raw import RawLog, write_block
@@ -20,17 +23,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from hil.coverage.bins import Bin
     from hil.evidence.folder import Part
     from hil.evidence.recorder import SegmentFile
     from hil.profile import Profile
     from hil.rig.blueprint import Blueprint
+    from hil.rtl.build import Built
 
 
 @dataclass(frozen=True)
 class Order:
     """What a trial is ordered to be: a test of the plan, what it verifies and what it must measure.
 
-    ``draw`` tells trials of one test apart that differ by chance alone: it is added to the run's seed.
+    ``draw`` tells trials of one test apart that differ by chance alone: it is added to the run's seed. A test that
+    runs on something else than the rig has an evidence class and a seed of its own.
     """
 
     nodeid: str
@@ -38,17 +44,23 @@ class Order:
     requirements: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
     draw: int = 0
+    evidence_class: str = ""
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
 class Desk:
-    """What all trials of a process share: the folder, the file of segments, the rig's blueprint, profiles, seed."""
+    """What all trials of a process share.
+
+    That is the folder, the file of segments, the rig's blueprint, profiles, seed, and the declared cover points.
+    """
 
     folder: Path
     segments: SegmentFile
     blueprint: Blueprint
     profile: Profile
     seed: int
+    bins: Bins = field(default_factory=Bins)
 
 
 @dataclass
@@ -81,6 +93,7 @@ class Trial(Closed):
     _logs: dict[str, RawLog]
     _closing: list[Callable[[], bool]]
     _body: Outcome | None
+    coverage: TrialCoverage
     _epoch: str
 
     def __init__(self, desk: Desk, order: Order, part: Part) -> None:
@@ -89,14 +102,15 @@ class Trial(Closed):
         self.measurements, self.checks = [], []
         self._closing, self._logs, self._body, self._epoch = [], {}, None, ""
         self._recorder = SegmentRecorder(desk.segments, nodeid=order.nodeid, index=part.index, attempt=part.attempt)
+        self.coverage = TrialCoverage(desk.folder, part, desk.bins)
         file = desk.blueprint.file
-        self._evidence_class = file.evidence_class
+        self._evidence_class = order.evidence_class or file.evidence_class
         self._recorder.write(
             "start",
             title=order.title,
             requirements=order.requirements,
             measures=order.measures,
-            seed=desk.seed + order.draw,
+            seed=desk.seed + order.draw if order.seed is None else order.seed,
             evidence_class=self._evidence_class,
             rig=file.rig.name,
             development=file.sets,
@@ -106,10 +120,14 @@ class Trial(Closed):
 
     def open_rig(self) -> Rig:
         """Open the trial's own world; its records go to the trial's part of the run folder."""
-        sinks = Sinks(self._frame, self._dialogue, self._stimulus, self._check, self._recorder.sync)
+        sinks = Sinks(
+            self._frame, self._dialogue, self._stimulus, self._check, self._recorder.sync, covered=self.covered
+        )
         self.rig = open_rig(self.desk.blueprint, seed=self.desk.seed + self.order.draw, sinks=sinks)
         for name, identity in self.rig.identities.items():
             self._recorder.write("event", t_ns=0, what="instrument", name=name, **identity)
+        for name, design in self.rig.designs.items():
+            self._recorder.write("event", t_ns=0, what="design", name=name, **design.identity)
         return self.rig
 
     def measure(
@@ -163,7 +181,7 @@ class Trial(Closed):
         """Lay something beside the measurements for the report to show; it judges nothing.
 
         Args:
-            what: "plot", "track_plot", "mark", "epoch", "event_row", "link" or "note".
+            what: "plot", "track_plot", "mark", "epoch", "event_row", "link", "note" or "table".
             fields: its fields, as docs/evidence.md lists them.
 
         Raises:
@@ -179,6 +197,50 @@ class Trial(Closed):
         self._recorder.write("event", **document)
         if what == "epoch":
             self._epoch = str(fields["name"])
+
+    def cover(self, name: str, *values: Bin) -> None:
+        """Note that a declared situation was met; it judges nothing by itself.
+
+        Args:
+            name: a cover point or a cross, as a file of the ini option ``hil_cover`` declares it.
+            values: its bin, or a number [the point's unit] that one of its ranges holds; of a cross one a point.
+
+        Raises:
+            HilError: for an unknown name or bin, with the nearest known.
+        """
+        __tracebackhide__ = True
+        self.coverage.hit(name, values)
+
+    def covered(self, article: str, dat: Path, built: Built) -> None:
+        """Take over the code coverage of one simulator process.
+
+        Args:
+            article: the article, or the block that a block test drives.
+            dat: the file that Verilator wrote; it is not needed afterwards.
+            built: the design.
+
+        Raises:
+            EvidenceError: when the file is damaged, or what belongs to it cannot be kept.
+        """
+        self.coverage.simulated(collected_of(article, dat, built))
+
+    @property
+    def folder(self) -> Path:
+        """Where raw files of its own are put: every file in it at the trial's end becomes part of the evidence."""
+        return self._part.folder(self.desk.folder)
+
+    def kept_as(self, name: str) -> str:
+        """Where a file ``kind/name`` of :attr:`folder` stands in the finished run folder."""
+        kind, _, rest = name.partition("/")
+        return f"{kind}/{self._part.stem}/{rest}"
+
+    def note(self, what: str, **fields: object) -> None:
+        """Record an event of a kind that the report shows as it is."""
+        self._recorder.write("event", t_ns=self._now(), what=what, **fields)
+
+    def judged(self, check: Check) -> None:
+        """Record a check that was made outside of the rig, and let it count."""
+        self._check(check)
 
     # -- the end ------------------------------------------------------------------------------------------
 
@@ -209,8 +271,16 @@ class Trial(Closed):
         if trouble:
             found.verdict, found.reason = Verdict.ERROR, trouble
         now = self._now()
+        try:
+            self.coverage.close()
+        except HilError as problem:
+            found.verdict, found.reason = Verdict.ERROR, f"coverage: {problem}"
         if self.rig is not None:
             self._keep_signals(self.rig)
+            if found.verdict not in (Verdict.PASS, Verdict.NOT_RUN):
+                self._keep_waves(self.rig)
+            for name, fpga in self.rig.fpgas.items():
+                self.note("simulated", name=name, cycles=fpga.cycles)
         for log in self._logs.values():
             log.close()
         self._recorder.write(
@@ -219,6 +289,15 @@ class Trial(Closed):
         self._recorder.sync()
         self._recorder.close()
         return found
+
+    @property
+    def cost(self) -> dict[str, object]:
+        """Rig time [ns]; and by FPGA its simulator, the cycles simulated, the wall time they took [s]."""
+        fpgas = {} if self.rig is None else self.rig.fpgas
+        return {
+            "duration_ns": self._now(),
+            "simulated": {name: [fpga.built.simulator.name, fpga.cycles, fpga.busy_s] for name, fpga in fpgas.items()},
+        }
 
     def _judged(self) -> Outcome:
         judged = [taken for taken in self.measurements if not taken.info]
@@ -250,6 +329,15 @@ class Trial(Closed):
                 path = self._part.folder(self.desk.folder) / "signals" / f"{name}.npy"
                 write_block(path, times, numbers)
                 self._recorder.write("channel", name=name, unit=signal.unit, samples=len(times))
+
+    def _keep_waves(self, rig: Rig) -> None:
+        """Keep what went over the ports of every FPGA, as a waveform, and say where."""
+        for name, trace in rig.traces.items():
+            if not trace.empty:
+                path = self.folder / "waves" / f"{name}.vcd"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                trace.write(path)
+                self.note("waveform", name=name, file=self.kept_as(f"waves/{name}.vcd"))
 
     # -- records ------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hil.limits import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hil.campaign.trial import Outcome
     from hil.limits import Measurement
@@ -64,9 +64,10 @@ def table(found: Outcome, checks: Sequence[Check]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def summary(found: Outcome) -> dict[str, object]:
-    """An outcome in builtins, as it travels from a worker to the controller."""
+def summary(found: Outcome, cost: Mapping[str, object]) -> dict[str, object]:
+    """An outcome, and what the trial took, in builtins: as it travels from a worker to the controller."""
     return {
+        **cost,
         "verdict": str(found.verdict),
         "reason": found.reason,
         "rows": [list(row(taken)) for taken in found.measurements],

@@ -22,6 +22,8 @@ open        a node's stub is open; on a bus: all nodes   on a bus: ``beyond``: t
             beyond the break are cut off
 =========== ============================================ ======================================================
 
+Corrupt and open also work on a node that is a controller in RTL; of its frames only bits behind the header are flipped.
+
 Drop, delay, duplicate, corrupt and garble take a selection: [``id``] arbitration identifier, [``probability``]
 0 to 1, [``count``] how many frames at most.
 """
@@ -56,6 +58,7 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
     "open": ("beyond",),
 }
 _PER_NODE = ("babble", "silent")
+_AT_BIT_LEVEL = ("corrupt", "open")
 _HEADER_BITS = 19  # random corruption lies behind the identifier of a standard frame: no arbitration is lost by it
 _EOF_BITS = 7
 
@@ -206,6 +209,11 @@ def apply(wire: CanWire, fault: Fault) -> Callable[[], None]:
         raise HilError(f"bus {wire.name} knows no fault {fault.kind!r}; {nearest(fault.kind, list(_PARAMETERS))}")
     fault.take_only(*known, "node")
     node = _node(wire, fault)
+    if node is not None and node.bits is not None and fault.kind not in _AT_BIT_LEVEL:
+        raise HilError(
+            f"fault {fault.kind!r} on {fault.target}: node {node.name} is a controller in RTL, whose queue and logic "
+            f"are its own; on it the bus has {', '.join(_AT_BIT_LEVEL)}, and its article has faults inside the FPGA"
+        )
     if fault.kind == "open":
         return wire.cut(_beyond(wire, fault, node))
     if fault.kind in _PER_NODE:

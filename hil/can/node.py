@@ -19,8 +19,8 @@ from hil.errors import BusError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from hil.can.bit_segment import BitLevel, BitSegment
     from hil.can.frame import Frame
-    from hil.can.segment import Segment
     from hil.clock import Clock
 
 PASSIVE_FROM = 128
@@ -55,7 +55,7 @@ class CanNode:
         self,
         name: str,
         clock: Clock,
-        segment: Segment,
+        segment: BitSegment,
         *,
         tx_depth: int,
         tx_policy: Literal["fifo", "priority"],
@@ -96,6 +96,7 @@ class CanNode:
         self.listening_from_ns = 0
         self.recessive_left: int | None = None
         self.recessive_since_ns = 0
+        self.bits: BitLevel | None = None
 
     # -- for articles and buses ---------------------------------------------------------------------------
 
@@ -104,6 +105,8 @@ class CanNode:
         """Error-active, error-passive, bus-off, unpowered or detached."""
         if self._standing is not NodeState.ERROR_ACTIVE:
             return self._standing
+        if self.bits is not None and self.tec >= BUS_OFF_FROM:
+            return NodeState.BUS_OFF
         passive = self.tec >= PASSIVE_FROM or self.rec >= PASSIVE_FROM
         return NodeState.ERROR_PASSIVE if passive else NodeState.ERROR_ACTIVE
 
@@ -114,13 +117,15 @@ class CanNode:
             False when the controller does not take it: bus-off, unpowered, detached, or the queue full.
 
         Raises:
-            BusError: for a frame classic CAN does not have.
+            BusError: for a frame classic CAN does not have, or a node whose frames come from RTL.
             ClockError: from a thread the rig clock does not manage.
         """
         if get_ident() != self._thread:
             self._clock.at(self._clock.now, _nothing)  # the clock says what it thinks of this thread
         if self._standing is not _ACTIVE or len(self.queue) >= self.tx_depth:
             measure(frame)
+            if self.bits is not None:
+                raise BusError(f"node {self.name!r} is a controller at bit level: its frames come from its own logic")
             self.refused += 1
             return False
         if self._silent or self._faults.at_sender:
@@ -237,6 +242,27 @@ class CanNode:
             else:
                 self.queue.remove(pending)
 
+    def take_bits(self, bits: BitLevel) -> None:
+        """From now on the node stands for a controller that takes part bit by bit, and counts errors as seen outside.
+
+        Raises:
+            BusError: when the wire has another such controller, or the node has frames to send.
+        """
+        if self.queue:
+            raise BusError(f"node {self.name!r} has {len(self.queue)} frames to send; take it to bit level before")
+        self.segment.seat.take(self.name)
+        self.bits = bits
+        self.tx_depth = 0
+        self.segment.go_live(bits)
+
+    def was_heard(self) -> None:
+        """A frame of the controller at bit level has ended well."""
+        self.sent += 1
+        if self.tec >= BUS_OFF_FROM:
+            self.tec = self.rec = 0  # it has been bus-off and has recovered
+        if self.tec:
+            self.tec -= 1
+
     def confirm(self, frame: Frame) -> None:
         """Tell who listens for this node's own frames that one has been sent."""
         for fn in self._confirmed.calls:
@@ -251,6 +277,8 @@ class CanNode:
 
     def bus_off(self) -> None:
         """Leave the wire with everything queued forgotten, and begin to recover when that is automatic."""
+        if self.bits is not None:
+            return  # it knows by itself
         self._stand(NodeState.BUS_OFF)
         if self.auto_recover and not self._leaving:
             self.segment.start_recovery(self)
@@ -263,7 +291,7 @@ class CanNode:
         """128 times 11 recessive bits have passed since bus-off."""
         self._reset()
 
-    def move(self, segment: Segment) -> None:
+    def move(self, segment: BitSegment) -> None:
         """Connect the node to another part of the wire; what is queued goes with it."""
         recovering = self.recessive_left is not None
         self.segment.leave(self)

@@ -19,6 +19,7 @@ from hil.clock import Phase
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hil.can.bit_segment import BitLevel
     from hil.can.faults import BusFaults, Corruption
     from hil.can.node import CanNode, Pending
     from hil.can.tally import Tally
@@ -54,12 +55,13 @@ class BitTime:
         return max(0, duration_ns) * self.bitrate_bps // (_RECESSIVE_SEQUENCE_BITS * 1_000_000_000)
 
 
-class _Flight(NamedTuple):
+class Flight(NamedTuple):
     """The frame planned or on the wire."""
 
     sender: CanNode
     pending: Pending
     start_ns: int
+    """Start of frame [ns]."""
     deferred: bool
     """Whether it starts later than the wire is idle, because its sender is suspended."""
     rivals: tuple[tuple[CanNode, Pending], ...]
@@ -68,6 +70,8 @@ class _Flight(NamedTuple):
     """How it will fail, if it will."""
     cause: Corruption | None = None
     """The fault that makes it fail."""
+    disturbed: int | None = None
+    """The bit at which it will fail, start of frame = 0."""
 
 
 class Segment:
@@ -86,15 +90,17 @@ class Segment:
         """The nodes that take part: powered, not bus-off, connected here."""
         self._clock = clock
         self._bit_time = bit_time
+        self.bitrate_bps = bit_time.bitrate_bps
         self._ns = bit_time.ns
         self.faults = faults
         self._idle_ns = 0
         self._joined_ns = 0
-        self._flight: _Flight | None = None
+        self._flight: Flight | None = None
         self._event: Event | None = None
         self._recovering: list[tuple[CanNode, Event]] = []
         self._waiting: dict[CanNode, None] = {}  # the nodes that have something to send, in the order they asked
         self._ears: dict[int, _Ears] = {}  # by arbitration key, the nodes that accept such frames, and their calls
+        self._bits: BitLevel | None = None  # the controller here that takes part bit by bit
         self._hurt = False  # whether a receive error counter may be above zero
 
     # -- what nodes call ----------------------------------------------------------------------------------
@@ -139,7 +145,6 @@ class Segment:
 
     def join(self, node: CanNode) -> None:
         """A node takes part from now on; it hears only frames that start from now on."""
-        node.segment = self
         node.listening_from_ns = self._joined_ns = self._clock.now
         self._hurt = self._hurt or node.rec > 0
         if node not in self.nodes:
@@ -192,14 +197,19 @@ class Segment:
         rivals: tuple[tuple[CanNode, Pending], ...] = ()
         if tied:
             winner, rivals = self._tied(start, key)
-        flight = _Flight(winner, winner.queue[0], start, start > idle, rivals)
-        if rivals or len(self.nodes) == 1 or self.faults.corrupting:
-            flight, bits = self._foresee(flight)
+        flight = Flight(winner, winner.queue[0], start, start > idle, rivals)
+        if rivals or len(self.nodes) == 1 or self.faults.corrupting or self._bits is not None:
+            self._plan_with_care(flight)
         else:
-            bits = flight.pending[3]
+            self._flight = flight
+            self._event = self._clock.at(start + self._ns[flight.pending[3]], self._finished, Phase.WIRE)
+
+    def _plan_with_care(self, flight: Flight) -> None:
+        """Plan a frame that may fail."""
+        flight, bits = self._foresee(flight)
         self._flight = flight
         end = self._failed if flight.error else self._finished
-        self._event = self._clock.at(start + self._ns[bits], end, Phase.WIRE)
+        self._event = self._clock.at(flight.start_ns + self._ns[bits], end, Phase.WIRE)
 
     def _tied(self, start_ns: int, key: int) -> tuple[CanNode, tuple[tuple[CanNode, Pending], ...]]:
         """The nodes that start with the same identifier at the same time: the one that joined first, and the others."""
@@ -210,27 +220,33 @@ class Segment:
         ]
         return tied[0], tuple((node, node.queue[0]) for node in tied[1:])
 
-    def _foresee(self, flight: _Flight) -> tuple[_Flight, int]:
+    def _foresee(self, flight: Flight) -> tuple[Flight, int]:
         """Whether the attempt will fail, and how many bits it will take in all."""
+        bits = flight.pending[3]
+        cause, position = self._disturbance(flight)
+        alone = len(self.nodes) == 1 + len(flight.rivals)
+        flags = _FLAG_BITS if alone else 2 * _FLAG_BITS
+        if position is not None:
+            return flight._replace(error="bit", cause=cause, disturbed=position), position + 1 + flags + _DELIMITER_BITS
+        if alone:
+            return flight._replace(error="ack"), bits - ACK_SLOT_FROM_END + 1 + flags + _DELIMITER_BITS
+        return flight, bits
+
+    def _disturbance(self, flight: Flight) -> tuple[Corruption | None, int | None]:
+        """The first bit at which the wire will not be what the sender sends, and the fault that does it."""
         _, _, frame, bits = flight.pending
         cause, position = self.faults.corrupted_bit(flight.sender.name, frame, bits)
         for _, pending in flight.rivals:
             differs = first_difference(frame, pending[2])
             if differs >= 0 and (position is None or differs < position):
                 cause, position = None, differs
-        alone = len(self.nodes) == 1 + len(flight.rivals)
-        flags = _FLAG_BITS if alone else 2 * _FLAG_BITS
-        if position is not None:
-            return flight._replace(error="bit", cause=cause), position + 1 + flags + _DELIMITER_BITS
-        if alone:
-            return flight._replace(error="ack"), bits - ACK_SLOT_FROM_END + 1 + flags + _DELIMITER_BITS
-        return flight, bits
+        return cause, position
 
     def _finished(self) -> None:
         """End of frame: the frame is good unless nobody was there from its start to acknowledge it."""
         flight = self._flight
         assert flight is not None
-        sender, pending, start, _, rivals, _, _ = flight
+        sender, pending, start, _, rivals, _, _, _ = flight
         late = self._joined_ns > start
         if len(self.nodes) == 1 or ((late or rivals) and not self._acknowledged(flight)):
             self._flight = flight._replace(error="ack")
@@ -265,7 +281,7 @@ class Segment:
         if self._waiting and self._flight is None:
             self._plan()
 
-    def _heard(self, flight: _Flight, *, late: bool) -> list[CanNode]:
+    def _heard(self, flight: Flight, *, late: bool) -> list[CanNode]:
         """Every node but the senders has heard a good frame, whether it accepts it or not; those that did."""
         senders = (flight.sender, *(rival for rival, _ in flight.rivals))
         heard = [
@@ -332,7 +348,7 @@ class Segment:
         passive, off = state is NodeState.ERROR_PASSIVE, state is NodeState.BUS_OFF
         self.tally.error(WireError(now, kind, sender.tec, sender.rec, passive, off), start_ns, self._idle_ns)
 
-    def _cut(self, flight: _Flight) -> None:
+    def _cut(self, flight: Flight) -> None:
         """The sender has gone in the middle of its frame: the others flag a stuff error."""
         if self._event is not None:
             self._event.cancel()
@@ -340,7 +356,7 @@ class Segment:
         end = self._clock.now + self._ns[2 * _FLAG_BITS + _DELIMITER_BITS]
         self._event = self._clock.at(end, self._failed, Phase.WIRE)
 
-    def _acknowledged(self, flight: _Flight) -> bool:
+    def _acknowledged(self, flight: Flight) -> bool:
         senders = [flight.sender, *(rival for rival, _ in flight.rivals)]
         return any(node not in senders and node.listening_from_ns <= flight.start_ns for node in self.nodes)
 

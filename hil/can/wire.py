@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Literal
 from weakref import WeakValueDictionary
 
 from hil.can import faults as bus_faults
+from hil.can.bit_segment import BitSegment, Seat
 from hil.can.node import CanNode
-from hil.can.segment import BitTime, Segment
+from hil.can.segment import BitTime
 from hil.can.tally import Tally
 from hil.closed import nearest
 from hil.errors import BusError
@@ -82,10 +83,11 @@ class CanWire:
         self._tally = Tally(name, log)
         self._bit_time = BitTime(bitrate_bps)
         self._nodes: dict[str, CanNode] = {}
-        self._main = Segment(clock, self._bit_time, self._tally, self.faults)
+        self._seat = Seat(name)
+        self._main = BitSegment(clock, self._bit_time, self._tally, self.faults, self._seat)
         self._cuts: dict[int, frozenset[str]] = {}
         self._cut_count = 0
-        self._segments: dict[tuple[int, ...], Segment] = {(): self._main}
+        self._segments: dict[tuple[int, ...], BitSegment] = {(): self._main}
         _OPEN[name] = self
 
     def attach(
@@ -214,10 +216,10 @@ class CanWire:
             if segment is not node.segment:
                 node.move(segment)
 
-    def _segment_of(self, node: str) -> Segment:
+    def _segment_of(self, node: str) -> BitSegment:
         sides = tuple(number for number, cut in self._cuts.items() if node in cut)
         if sides not in self._segments:
-            self._segments[sides] = Segment(self.clock, self._bit_time, Tally(self.name), self.faults)
+            self._segments[sides] = BitSegment(self.clock, self._bit_time, Tally(self.name), self.faults, self._seat)
         return self._segments[sides]
 
 

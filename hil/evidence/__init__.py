@@ -7,6 +7,7 @@ What the folder holds, and who writes it:
 ``can/BUS.log``     raw bus traffic of all tests, in plan order; world time starts at 0 for every test
 ``scpi/NAME.log``   instrument transcripts, likewise
 ``signals/X.npy``   samples of the signals that tests asked about, a numpy block per test, likewise
+``coverage/``       what tests reached of RTL code and of cover points, see :mod:`hil.evidence.coverage`
 ``identity.json``   what differs from run to run: wall stamps, host, versions, paths, git, instruments
 ``manifest.json``   sha256 of every file, head of the chain, counts; without it the run is INCOMPLETE
 ``report.html``     a product of the rest, made again by ``hil report``; not evidence, so not in the manifest

@@ -11,6 +11,7 @@ hash of the line before. Times are ``t_ns``: virtual, integer ns from the start 
 ``attachment``   a byte range of a file (path, offset, size, sha256)
 ``stop``         the verdict of a test, or with ``run: true`` the outcome of the run
 ``link``         joins one test's segment to the chain of the run
+``coverage``     of the run: what its tests reached together, and whether that was enough
 ===============  ===============================================================================================
 """
 

@@ -173,7 +173,16 @@ class Link:
     measurement: str = ""
 
 
-Exhibit = Plot | TrackPlot | Mark | Epoch | EventRow | Link | str
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of texts: what it shows, its columns, and rows of as many cells."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+Exhibit = Plot | TrackPlot | Mark | Epoch | EventRow | Link | Table | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +196,7 @@ class Exhibits:
         rows: the event table.
         links: delay links.
         notes: what a reader must know before looking at a plot.
+        tables: anything else in rows and columns.
     """
 
     plots: tuple[Plot | TrackPlot, ...] = ()
@@ -195,6 +205,7 @@ class Exhibits:
     rows: tuple[EventRow, ...] = ()
     links: tuple[Link, ...] = ()
     notes: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
 
 
 def checked(kind: str, fields: Mapping[str, object], *, now_ns: int) -> Document:
@@ -240,6 +251,7 @@ def exhibits_of(documents: Iterable[Fields]) -> Exhibits:
         rows=tuple(each for each in things if isinstance(each, EventRow)),
         links=tuple(each for each in things if isinstance(each, Link)),
         notes=tuple(each for each in things if isinstance(each, str)),
+        tables=tuple(each for each in things if isinstance(each, Table)),
     )
 
 
@@ -379,6 +391,21 @@ def _link(fields: Fields) -> Link:
     )
 
 
+def _table(fields: Fields) -> Table:
+    _close(fields, "title", "columns", "rows")
+    columns = fields.texts("columns")
+    given = fields.document.get("rows")
+    if not columns or not isinstance(given, list):
+        return fields.refuse("rows", "lists of texts, one for each of at least one column")
+    rows: list[tuple[str, ...]] = []
+    for row in given:
+        cells = list(row) if isinstance(row, list) else []
+        if len(cells) != len(columns) or not all(isinstance(cell, str) for cell in cells):
+            return fields.refuse("rows", f"lists of {len(columns)} texts, one a column")
+        rows.append(tuple(map(str, cells)))
+    return Table(_name(fields, "title"), tuple(columns), tuple(rows))
+
+
 def _note(fields: Fields) -> str:
     _close(fields, "text")
     return _name(fields, "text")
@@ -392,6 +419,7 @@ KINDS: Final[Mapping[str, Callable[[Fields], Exhibit]]] = {
     "event_row": _event_row,
     "link": _link,
     "note": _note,
+    "table": _table,
 }
 """The kinds of exhibits, and how each is read."""
 

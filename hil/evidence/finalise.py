@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 from hil.errors import EvidenceError
 from hil.evidence.chain import GENESIS, file_hash, line_hash
+from hil.evidence.coverage import CoverageRecord, coverage_verdict
 from hil.evidence.documents import FORMAT, Document, Json, encode
 from hil.evidence.folder import (
     EVENTS,
@@ -54,11 +55,13 @@ class Finalised:
         tally: planned, judged, verdicts and outcome.
         head: hash of the last line of the chain.
         findings: segments that were broken when they were joined; empty as it should be.
+        coverage: what its tests reached together; None when nothing was collected or asked for.
     """
 
     tally: Tally
     head: str
     findings: tuple[Finding, ...]
+    coverage: CoverageRecord | None = None
 
 
 def announce(run_dir: Path, plan: Sequence[str], header: RunHeader, *, requirements: Requirements = _NONE) -> None:
@@ -90,6 +93,7 @@ def finalise(
     *,
     unsafe: str = "",
     requirements: Requirements = _NONE,
+    coverage: Callable[[], CoverageRecord | None] | None = None,
 ) -> Finalised:
     """Join ``parts/`` into ``events.jsonl`` and the raw logs, write ``manifest.json``, remove ``parts/``.
 
@@ -102,6 +106,7 @@ def finalise(
         header: what the run has in common.
         unsafe: which hazardous output could not be confirmed safe; "" when all were.
         requirements: requirement ids by test, as in :func:`announce`.
+        coverage: asked when all raw files are joined: what the tests reached together.
 
     Raises:
         EvidenceError: when the run has no identity, is finalised already, or cannot be written.
@@ -118,7 +123,12 @@ def finalise(
                     joiner.miss(index, nodeid, requirements.get(nodeid, ()))
                 else:
                     joiner.join(index, nodeid, segment)
-            counted = tally(len(plan), joiner.segments, unsafe=bool(unsafe))
+            joiner.flush()
+            reached = coverage() if coverage is not None else None
+            if reached is not None:
+                joiner.write("coverage", **reached.fields())
+            judged = None if reached is None else coverage_verdict(reached.fields())
+            counted = tally(len(plan), joiner.segments, unsafe=bool(unsafe), coverage=judged)
             joiner.write("stop", run=True, verdict=counted.outcome.value, unsafe=unsafe, **counted.counts())
         scanned = scan_events(run_dir)
         write_whole(run_dir / MANIFEST, manifest_bytes(build_manifest(run_dir, scanned)))
@@ -129,7 +139,7 @@ def finalise(
             f"{run_dir} cannot be finalised: {error.filename or EVENTS}: {error.strerror}; everything recorded "
             f"stands in {PARTS}/: free space or check the rights, then finalise again"
         ) from error
-    return Finalised(counted, scanned.head, tuple(scanned.findings))
+    return Finalised(counted, scanned.head, tuple(scanned.findings), reached)
 
 
 class _Joiner:
@@ -155,6 +165,11 @@ class _Joiner:
                 for file in (self._events, *self._logs.values()):
                     file.flush()
                     os.fsync(file.fileno())
+
+    def flush(self) -> None:
+        """Let others read what was joined so far."""
+        for file in self._logs.values():
+            file.flush()
 
     def write(self, kind: str, **fields: Json) -> None:
         """Append one document of the run's own."""

@@ -23,7 +23,7 @@ IDENTITY = "identity.json"
 REPORT = "report.html"
 PARTS = "parts"
 PLAN = "plan.json"
-JOINED = {"can/": ".log", "scpi/": ".log", "signals/": ".npy"}
+JOINED = {"can/": ".log", "scpi/": ".log", "signals/": ".npy", "coverage/": ".jsonl"}
 """Folders whose files of that ending are joined over all tests, in plan order: lines of text, or numpy blocks.
 
 Other raw files stay one per test.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hil.errors import EvidenceError
 from hil.evidence.chain import GENESIS, line_hash
+from hil.evidence.coverage import CoverageRecord, coverage_verdict
 from hil.evidence.documents import EVIDENCE_CLASSES, FORMAT, Document, decode
 from hil.evidence.exhibits import KINDS, exhibits_of
 from hil.evidence.fields import Fields
@@ -45,6 +46,7 @@ class Run:
         head: hash of the last line of the chain; GENESIS for an unfinished run.
         documents: number of documents.
         identity: what differs from run to run.
+        coverage: what its tests reached together, as it was judged; None without coverage.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Run:
     head: str
     documents: int
     identity: Document
+    coverage: CoverageRecord | None = None
 
 
 def read_run(run_dir: Path) -> Run:
@@ -84,6 +87,7 @@ def read_run(run_dir: Path) -> Run:
         Segment(test.index, test.nodeid, attempt.number, attempt.verdict) for test in tests for attempt in test.attempts
     ]
     unsafe = Fields(raw.stop, EVENTS).text("unsafe", "")
+    judged = coverage_verdict(raw.coverage)
     return Run(
         name=Fields(identity, IDENTITY).text("run", run_dir.resolve().name),
         title=header.text("title", ""),
@@ -96,12 +100,13 @@ def read_run(run_dir: Path) -> Run:
             for each in header.tables("profiles")
         ),
         tests=tests,
-        tally=tally(len(raw.plan), segments, unsafe=bool(unsafe), finished=finished),
+        tally=tally(len(raw.plan), segments, unsafe=bool(unsafe), finished=finished, coverage=judged),
         unsafe=unsafe,
         finished=finished,
         head=raw.head,
         documents=raw.documents,
         identity=identity,
+        coverage=None if raw.coverage is None else CoverageRecord.of(Fields(raw.coverage, EVENTS)),
     )
 
 
@@ -116,6 +121,7 @@ class _Raw:
     requirements: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     head: str = GENESIS
     documents: int = 0
+    coverage: Document | None = None
 
 
 @dataclass(slots=True)
@@ -151,6 +157,8 @@ def _read_chain(run_dir: Path) -> _Raw:
                     raise EvidenceError(
                         f"{where}: is in format {raw.header.get('format')!r}, this hil reads format {FORMAT}"
                     )
+            elif kind == "coverage":
+                raw.coverage = fields.document
             elif kind == "stop":
                 raw.stop = fields.document
     return raw

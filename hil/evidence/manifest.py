@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 from hil.evidence.chain import file_hash
+from hil.evidence.coverage import coverage_verdict
 from hil.evidence.documents import FORMAT, Document, Json
 from hil.evidence.folder import EVENTS, MANIFEST, PARTS, REPORT, files_of
 from hil.evidence.scan import ChainScan, Scanned
@@ -36,7 +37,8 @@ def scan_events(run_dir: Path) -> Scanned:
 def tally_of(scanned: Scanned) -> Tally:
     """Count what a chain holds."""
     unsafe = bool(scanned.stop and scanned.stop.get("unsafe"))
-    return tally(len(scanned.planned), scanned.segments, unsafe=unsafe)
+    coverage = coverage_verdict(scanned.coverage)
+    return tally(len(scanned.planned), scanned.segments, unsafe=unsafe, coverage=coverage)
 
 
 def build_manifest(run_dir: Path, scanned: Scanned) -> Document:

@@ -41,6 +41,7 @@ class Scanned:
         segments: every attempt, in order.
         planned: ids of the planned tests, in order.
         attachments: line number and document of each attachment.
+        coverage: the ``coverage`` document of the run, or None.
         stop: the ``stop`` document of the run, or None.
         documents: number of lines.
         head: hash of the last line.
@@ -50,6 +51,7 @@ class Scanned:
     segments: list[Segment] = field(default_factory=list[Segment])
     planned: list[str] = field(default_factory=list[str])
     attachments: list[tuple[int, Document]] = field(default_factory=list[tuple[int, Document]])
+    coverage: Document | None = None
     stop: Document | None = None
     documents: int = 0
     head: str = GENESIS
@@ -117,6 +119,8 @@ class ChainScan:
             self._follow(document)
         elif kind == "attachment":
             result.attachments.append((result.documents, document))
+        elif kind == "coverage" and result.coverage is None:
+            result.coverage = document
         elif kind == "stop" and document.get("run") is True:
             result.stop = document
         else:

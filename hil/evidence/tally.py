@@ -75,7 +75,14 @@ def verdict_of(attempts: Sequence[Verdict | None]) -> Verdict:
     return worst(Verdict.INCONCLUSIVE if verdict is None else verdict for verdict in attempts)
 
 
-def tally(planned: int, segments: Iterable[Segment], *, unsafe: bool = False, finished: bool = True) -> Tally:
+def tally(
+    planned: int,
+    segments: Iterable[Segment],
+    *,
+    unsafe: bool = False,
+    finished: bool = True,
+    coverage: Verdict | None = None,
+) -> Tally:
     """Count a run.
 
     Args:
@@ -83,6 +90,8 @@ def tally(planned: int, segments: Iterable[Segment], *, unsafe: bool = False, fi
         segments: every attempt that was recorded.
         unsafe: whether a hazardous output could not be confirmed safe.
         finished: whether the run was finalised.
+        coverage: whether the run reached its coverage goals; None when it was not judged by them. Where no test
+            ran, there is nothing to judge.
     """
     attempts: dict[int, list[Verdict | None]] = {}
     strays: dict[str, list[Verdict | None]] = {}
@@ -94,10 +103,13 @@ def tally(planned: int, segments: Iterable[Segment], *, unsafe: bool = False, fi
     judged = sum(1 for found in attempts.values() if found[-1] is not None)
     verdicts = [verdict_of(attempts.get(index, [])) for index in range(planned)]
     verdicts += [verdict_of(found) for found in strays.values()]
+    judgements = list(verdicts)
+    if coverage is not None and any(verdict is not Verdict.NOT_RUN for verdict in verdicts):
+        judgements.append(coverage)
     return Tally(
         planned=planned,
         judged=judged,
         unplanned=len(strays),
         verdicts={verdict.value: verdicts.count(verdict) for verdict in Verdict},
-        outcome=outcome(verdicts, complete=finished and judged == planned and not strays, unsafe=unsafe),
+        outcome=outcome(judgements, complete=finished and judged == planned and not strays, unsafe=unsafe),
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from hil.evidence.exhibits import EventRow, Exhibits
+    from hil.evidence.exhibits import EventRow, Exhibits, Table
     from hil.evidence.records import Attempt, Test
 
 _SPANS: Final = (300, 240, 192, 150, 120, 96, 72)  # a curve has two points a span: 600 at most
@@ -57,6 +57,7 @@ class FlightView:
         epoch: what T+ counts from.
         notes: what a reader must know first.
         lines: the event table.
+        tables: anything else in rows and columns.
         marks: the events on the plots.
         plots: plots over time.
         grounds: ground tracks.
@@ -69,6 +70,7 @@ class FlightView:
     epoch: str
     notes: tuple[str, ...]
     lines: tuple[EventLine, ...]
+    tables: tuple[Table, ...]
     marks: tuple[MarkRow, ...]
     plots: tuple[PlotView, ...]
     grounds: tuple[GroundView, ...]
@@ -82,7 +84,7 @@ class FlightView:
 
 
 def flight_view(run_dir: Path, test: Test, attempt: Attempt, anchor: str) -> FlightView | None:
-    """The flight section of an attempt; None when it laid out neither a plot, nor an event row, nor a note.
+    """The flight section of an attempt; None when it laid out no plot, event row, note or table.
 
     Args:
         run_dir: the run folder.
@@ -91,7 +93,7 @@ def flight_view(run_dir: Path, test: Test, attempt: Attempt, anchor: str) -> Fli
         anchor: the section's id on the page.
     """
     shown = attempt.exhibits
-    if not (shown.plots or shown.rows or shown.notes):
+    if not (shown.plots or shown.rows or shown.notes or shown.tables):
         return None
     channels = Channels(run_dir, test, attempt)
     symbol = "T+" if shown.epoch else "t"
@@ -111,6 +113,7 @@ def flight_view(run_dir: Path, test: Test, attempt: Attempt, anchor: str) -> Fli
         epoch=epoch,
         notes=shown.notes,
         lines=tuple(_line(row) for row in shown.rows),
+        tables=shown.tables,
         marks=tuple(marks),
         plots=plots,
         grounds=grounds,

@@ -16,7 +16,9 @@ from hil.evidence.folder import MANIFEST, REPORT, write_whole
 from hil.evidence.index import Run, read_run
 from hil.evidence.verify import verify
 from hil.report.bars import WIDTH
+from hil.report.coverage import CoverageView, coverage_view
 from hil.report.delays import chain_views
+from hil.report.designs import designs_seen, deviations_seen
 from hil.report.figures import breakable, figure, recorded, seconds, t_plus
 from hil.report.repeats import repeat_views
 from hil.report.view import (
@@ -50,7 +52,8 @@ def render(run_dir: Path) -> str:
     run = read_run(run_dir)
     manifest = run_dir / MANIFEST
     tests = test_views(run, run_dir)
-    return _page(run, tests, verify(run_dir), manifest if manifest.is_file() else None)
+    found = verify(run_dir)
+    return _page(run, tests, found, manifest if manifest.is_file() else None, coverage_view(run, run_dir, tests))
 
 
 def generator() -> str:
@@ -62,7 +65,9 @@ def generator() -> str:
     return f"hil {metadata.version('hil')}, report {digest.hexdigest()[:12]}"
 
 
-def _page(run: Run, tests: list[TestView], findings: list[Finding], manifest: Path | None) -> str:
+def _page(
+    run: Run, tests: list[TestView], findings: list[Finding], manifest: Path | None, coverage: CoverageView | None
+) -> str:
     environment = Environment(
         loader=PackageLoader("hil.report"),
         autoescape=True,
@@ -89,13 +94,14 @@ def _page(run: Run, tests: list[TestView], findings: list[Finding], manifest: Pa
         duration_ns=sum(test.duration_ns for test in run.tests),
         decisions=decisions_used(run),
         grades=grades_used(run),
-        identity=[*identity_tables(run.identity), instruments_seen(run)],
+        identity=[*identity_tables(run.identity), instruments_seen(run), designs_seen(run), deviations_seen(run)],
         manifest_hash="" if manifest is None else file_hash(manifest),
         files=[] if manifest is None else _files(manifest),
         chains=chain_views(run),
         repeats=repeat_views(run),
         plotted=plotted,
-        styles=_styles() if plotted else "",
+        coverage=coverage,
+        styles=_styles(plotted=plotted, covered=coverage is not None),
         script=_script() if plotted else "",
         source=SOURCES.get(run.evidence_class, ""),
         generator=generator(),
@@ -103,9 +109,11 @@ def _page(run: Run, tests: list[TestView], findings: list[Finding], manifest: Pa
     )
 
 
-def _styles() -> Markup:
-    """What the plots' pictures need; trusted, since all of it is ours or vendored."""
-    return Markup((_HERE / "assets" / "uPlot.min.css").read_text() + (_HERE / "templates" / "flight.css").read_text())  # noqa: S704
+def _styles(*, plotted: bool, covered: bool) -> Markup:
+    """What the plots' pictures and the coverage section need; trusted, since all of it is ours or vendored."""
+    names = ["assets/uPlot.min.css", "templates/flight.css"] if plotted else []
+    names += ["templates/coverage.css"] if covered else []
+    return Markup("".join((_HERE / name).read_text() for name in names))  # noqa: S704  # as the docstring says
 
 
 def _script() -> Markup:

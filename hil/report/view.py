@@ -22,6 +22,7 @@ _STIMULI_SHOWN = 10  # of one attempt; the rest stands in events.jsonl, and the 
 _EVENTS_SHOWN = 40
 _PASSES_SHOWN = 20
 _IDENTITY = ("manufacturer", "model", "serial", "firmware")  # what an instrument answers to *IDN?
+_ELSEWHERE = ("instrument", "design")  # events that stand in the tables of the run's identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,14 +243,14 @@ def _attempt_view(attempt: Attempt, flight: FlightView | None) -> AttemptView:
     failed = [check for check in attempt.checks if check.verdict is not Verdict.PASS]
     passed = [check for check in attempt.checks if check.verdict is Verdict.PASS][:_PASSES_SHOWN]
     stimuli = [event for event in attempt.events if event.what == "stimulus"][:_STIMULI_SHOWN]
-    others = [event for event in attempt.events if event.what not in ("stimulus", "instrument")][:_EVENTS_SHOWN]
+    others = [event for event in attempt.events if event.what not in ("stimulus", *_ELSEWHERE)][:_EVENTS_SHOWN]
     return AttemptView(
         attempt=attempt,
         rows=tuple(_measurement_row(measured) for measured in attempt.measurements),
         checks=tuple(sorted(failed + passed, key=lambda check: check.t_ns)),
         checks_left=len(attempt.checks) - len(failed) - len(passed),
         events=tuple(_event_row(event) for event in sorted(stimuli + others, key=lambda event: event.t_ns)),
-        events_left=sum(event.what != "instrument" for event in attempt.events) - len(stimuli) - len(others),
+        events_left=sum(event.what not in _ELSEWHERE for event in attempt.events) - len(stimuli) - len(others),
         flight=flight,
     )
 

@@ -96,6 +96,8 @@ def reasons(run: Run, damage: Sequence[Finding]) -> list[str]:
         texts.append(f"{skipped} tests were not run; what they verify stays open.")
     if not run.tests:
         texts.append("No test was planned.")
+    if run.coverage is not None and run.coverage.verdict is Verdict.FAIL:
+        texts.append("Coverage goals are missed, or a waiver does not hold: see Coverage.")
     return texts
 
 

@@ -21,10 +21,12 @@ from hil.units import format_time
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hil.article import AsBuilt
     from hil.can.node import CanNode
     from hil.can.wire import CanWire
     from hil.rig.blueprint import Blueprint
     from hil.rig.model import InstrumentTable, RigFile
+    from hil.rtl.source import RtlSource
     from hil.visa.library import SimVisaLibrary
 
 _SIMULATED = "hil"  # the python-can interface of simulated wires
@@ -75,6 +77,7 @@ class Assembly:
         self._sinks = rig.sinks
         self._closing = rig.closing
         self._wires: dict[str, CanWire] = {}
+        self._source: RtlSource | None = None
 
     def build(self) -> None:
         """Build everything.
@@ -221,9 +224,39 @@ class Assembly:
             port: BusAttachment(self._attach(bus, name), self._blueprint.databases[bus], table.node or name)
             for port, bus in zip(declared, table.bus, strict=True)
         }
-        made = article(rig.clock, rig.streams, Ports(name, rig.wiring, attachments), as_built)
+        ports = Ports(name, rig.wiring, attachments, self._fpga(name, as_built))
+        made = article(rig.clock, rig.streams, ports, as_built)
         rig.models[name] = made
         rig.faults.register(name, made)
+
+    def _fpga(self, name: str, as_built: AsBuilt) -> object | None:
+        """What runs an article's RTL, if it has any; its design is built now unless it was before."""
+        design = self._blueprint.designs.get(name)
+        if design is None:
+            return None
+        from hil.rtl.host import FpgaHost, HostParts
+        from hil.rtl.source import RtlSource
+        from hil.rtl.trace import PortTrace
+
+        rig = self._rig
+        if self._source is None:
+            self._source = RtlSource(rig.clock)
+        built = design.built(as_built)
+        rig.traces[name] = trace = PortTrace(name)
+        parts = HostParts(
+            clock=rig.clock,
+            source=self._source,
+            noise=rig.streams.stream(name, "power_up"),
+            budget_s=self._file.rtl.budget_s,
+            silence_s=self._file.rtl.silence_s,
+            trace=trace,
+            covered=lambda path: self._sinks.covered(name, path, built),
+        )
+        host = FpgaHost(name, built, parts)
+        self._closing.callback(host.close)
+        rig.designs[name] = built
+        rig.fpgas[name] = host
+        return host
 
     def _attach(self, bus: str, article: str) -> CanNode:
         if bus not in self._wires:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hil.noise import Streams
     from hil.rig.model import RigFile
     from hil.rig.plant_host import Plant
+    from hil.rtl.design import Design
 
 Kind = TypeVar("Kind")
 
@@ -40,7 +41,9 @@ class Blueprint:
     clients: Mapping[str, type[Device]]
     """By article name."""
     models: Mapping[str, tuple[type[Article], AsBuilt]]
-    """Class and as-built data of the simulated article by name."""
+    """Class and as-built data of the simulated article by name; of RTL, of the board around it."""
+    designs: Mapping[str, Design]
+    """The RTL of an article by name."""
     plant: tuple[PlantClass, BaseModel] | None = None
     """Class and vehicle of the plant, if the rig has one."""
 
@@ -52,6 +55,7 @@ class Blueprint:
             ConfigError: for a class that does not import or is of the wrong kind, a database that does not load,
                 or as-built data that do not fit the article.
         """
+        designs = {name: _design(file, name) for name, table in file.dut.items() if table.rtl}
         return cls(
             file=file,
             databases=_databases(file),
@@ -64,7 +68,10 @@ class Blueprint:
             clients={
                 name: _of_kind(file, Device, "dut", name, "client") for name, table in file.dut.items() if table.client
             },
-            models={name: _model(file, name) for name, table in file.dut.items() if table.model},
+            models={
+                name: _model(file, name, designs.get(name)) for name, table in file.dut.items() if not table.serial
+            },
+            designs=designs,
             plant=None if file.plant is None else _plant(file),
         )
 
@@ -88,8 +95,16 @@ def _databases(file: RigFile) -> dict[str, Database]:
     return found
 
 
-def _model(file: RigFile, name: str) -> tuple[type[Article], AsBuilt]:
-    article = _of_kind(file, Article, "dut", name, "model")
+def _design(file: RigFile, name: str) -> Design:
+    from hil.rtl.design import Design
+
+    rtl = file.dut[name].rtl
+    assert rtl is not None
+    return Design(rtl, file.rtl.simulator, coverage=file.rtl.coverage, waves=file.rtl.waves, upsets=file.rtl.upsets)
+
+
+def _model(file: RigFile, name: str, design: Design | None) -> tuple[type[Article], AsBuilt]:
+    article = _of_kind(file, Article, "dut", name, "model") if design is None else design.board
     try:
         return article, article.AS_BUILT.model_validate(dict(file.as_built.get(name, {})))
     except ValidationError as problem:

@@ -119,6 +119,13 @@ def _beside(file: Path, name: str) -> Path:
     return Path(os.path.normpath(file.parent / name))
 
 
+def _paths_beside(file: Path, value: object) -> object:
+    """A path, or a list of them, as it is named in a file; what is no path is left for the model to refuse."""
+    if isinstance(value, list):
+        return [_paths_beside(file, each) for each in cast("list[object]", value)]
+    return _beside(file, value) if isinstance(value, str) else value
+
+
 class _Merge:
     """The layers put on top of each other, with the place of every key and the mistakes found so far."""
 
@@ -192,8 +199,8 @@ class _Merge:
                 f"only; in [{dotted(keys[:-1])}] {may}",
             )
             return
-        if isinstance(value, str) and key in PATH_KEYS.get(table, frozenset()):
-            value = _beside(layer.file, value)
+        if key in PATH_KEYS.get(table, frozenset()):
+            value = _paths_beside(layer.file, value)
         self._put(keys, value, layer)
 
     def _put(self, keys: Keys, value: object, layer: _Layer) -> None:
@@ -252,8 +259,8 @@ class _Merge:
                 self._drop_alternatives((table, name), {key})
             case _:
                 pass
-        if isinstance(value, str) and keys[-1] in PATH_KEYS.get(keys[0], frozenset()):
-            value = _beside(self.top, value)
+        if keys[-1] in PATH_KEYS.get(keys[0], frozenset()):
+            value = _paths_beside(self.top, value)
         for inner in _keys_below(keys, value):
             self.places[inner] = place
         _join(self.tree, keys, value)
@@ -365,6 +372,7 @@ def _named_files(tables: Tables) -> list[Path]:
     files = [bus.database for bus in tables.bus.values()]
     files += [file for dut in tables.dut.values() for file in (dut.as_built, dut.rtl)]
     files += [tables.plant.vehicle] if tables.plant is not None else []
+    files += tables.rtl.block_designs
     return [file for file in files if file is not None]
 
 

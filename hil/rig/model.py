@@ -10,7 +10,7 @@ import datetime  # noqa: TC003  # pydantic reads the annotation when the class i
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path  # noqa: TC003  # likewise
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -260,6 +260,29 @@ class PlantTable(Table):
         return round(s / self.rate_hz)
 
 
+class RtlTable(Table):
+    """``[rtl]``: how the HDL simulators of a rig are run."""
+
+    simulator: Literal["auto", "verilator", "icarus"] = Field(
+        default="auto",
+        description='simulator of Verilog designs; "auto" is the fastest that is there; VHDL runs on GHDL',
+    )
+    budget_s: float = Field(default=300.0, gt=0.0, description="wall time one simulator may use in one test [s]")
+    silence_s: float = Field(
+        default=8.0, gt=0.0, description="wall time without a sign of life after which a simulator is called hung [s]"
+    )
+    coverage: bool = Field(default=False, description="measure line, branch and toggle coverage (Verilator)")
+    judge_coverage: bool = Field(default=False, description="a run that misses a coverage goal FAILs")
+    block_designs: list[Path] = Field(
+        default_factory=list[Path],
+        description="RTL files of block tests, whose coverage goals count beside those of the articles",
+    )
+    upsets: bool = Field(
+        default=False, description="open the registers that RTL files list to faults; makes Verilator slower"
+    )
+    waves: bool = Field(default=False, description="record every signal of every design, not its ports alone")
+
+
 class NetTable(Table):
     """``[net.NAME]``: pins that are connected; the kind (electrical, RF, quantity, datagram) follows from the pins."""
 
@@ -303,6 +326,7 @@ class Tables(Table):
     instrument: dict[Name, InstrumentTable] = Field(default_factory=dict)
     dut: dict[Name, DutTable] = Field(default_factory=dict)
     plant: PlantTable | None = None
+    rtl: RtlTable = RtlTable()
     net: dict[Name, NetTable] = Field(default_factory=dict)
     harness: dict[Name, HarnessTable] = Field(default_factory=dict)
     path: dict[Name, PathTable] = Field(default_factory=dict)
@@ -318,7 +342,7 @@ class Tables(Table):
 
 TABLES: Mapping[str, type[Table]] = {
     "rig": RigTable, "bus": BusTable, "instrument": InstrumentTable, "dut": DutTable,
-    "plant": PlantTable, "net": NetTable, "harness": HarnessTable, "path": PathTable,
+    "plant": PlantTable, "rtl": RtlTable, "net": NetTable, "harness": HarnessTable, "path": PathTable,
 }  # fmt: skip
 """The tables of a rig file by their first key, in the order of the documentation."""
 
@@ -336,6 +360,7 @@ OVERLAY_KEYS: Mapping[str, frozenset[str]] = {
     "instrument": frozenset(InstrumentTable.model_fields),
     "dut": frozenset({"model", "rtl", "serial", "as_built"}),
     "plant": frozenset(PlantTable.model_fields),
+    "rtl": frozenset(RtlTable.model_fields),
     "net": frozenset(),
     "harness": frozenset(),
     "path": frozenset({"loss_db", "uncertainty_db", "date", "certificate"}),
@@ -344,8 +369,9 @@ OVERLAY_KEYS: Mapping[str, frozenset[str]] = {
 
 PATH_KEYS: Mapping[str, frozenset[str]] = {
     "bus": frozenset({"database"}), "dut": frozenset({"as_built", "rtl"}), "plant": frozenset({"vehicle"}),
+    "rtl": frozenset({"block_designs"}),
 }  # fmt: skip
-"""Keys that hold a path, relative to the file they stand in."""
+"""Keys that hold a path, or a list of them, relative to the file they stand in."""
 
 ALTERNATIVES: Mapping[str, frozenset[str]] = {
     "instrument": frozenset({"resource", "model"}), "dut": frozenset({"model", "rtl", "serial"}),
@@ -415,6 +441,11 @@ class RigFile:
     def plant(self) -> PlantTable | None:
         """The plant, if the rig has one."""
         return self.tables.plant
+
+    @property
+    def rtl(self) -> RtlTable:
+        """How HDL simulators are run."""
+        return self.tables.rtl
 
     @property
     def net(self) -> Mapping[str, NetTable]:

@@ -20,6 +20,7 @@ from hil.wiring import Wiring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from hil.article import Article
     from hil.can.facade import Bus
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from hil.device import Device
     from hil.rig.model import PathTable, RigFile
     from hil.rig.plant_host import PlantHost
+    from hil.rtl.build import Built
+    from hil.rtl.host import FpgaHost
+    from hil.rtl.trace import PortTrace
 
 Kind = TypeVar("Kind")
 
@@ -47,6 +51,8 @@ class Sinks:
     stimulus: Callable[[str, object], None] = _nothing
     check: Callable[[Check], None] = _nothing
     secure: Callable[[], None] = _nothing
+    covered: Callable[[str, Path, Built], None] = _nothing
+    """Takes (article, file, design) with the code coverage of one power-up; the file is removed afterwards."""
 
 
 class Rig:
@@ -74,6 +80,12 @@ class Rig:
         self.models: dict[str, Article] = {}
         self.devices: dict[str, Device] = {}
         self.plant_host: PlantHost | None = None
+        self.designs: dict[str, Built] = {}
+        """The RTL of the articles that are RTL."""
+        self.fpgas: dict[str, FpgaHost] = {}
+        """What runs them."""
+        self.traces: dict[str, PortTrace] = {}
+        """What went over their ports, as waveforms."""
         self._undo: list[tuple[str, Callable[[], None]]] = []
         self._secure = _nothing if self.file.rig.is_virtual else sinks.secure
         self.closing = ExitStack()

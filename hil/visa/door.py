@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import pyvisa
@@ -64,6 +65,7 @@ class Session:
         self.resource_name = str(resource.resource_name)
         self._resource = resource
         self._transcript = transcript
+        self._interrupted = False
 
     @classmethod
     def open(
@@ -115,6 +117,7 @@ class Session:
         Raises:
             InstrumentError: when it cannot be sent.
         """
+        self._start_over()
         self._transcript("write", command)
         try:
             self._resource.write(command)
@@ -127,6 +130,7 @@ class Session:
         Raises:
             InstrumentError: when it cannot be sent.
         """
+        self._start_over()
         length = str(len(data))
         command = f"{header}#{len(length)}{length}"
         self._transcript("write", f"{command}<sha256 {hashlib.sha256(data).hexdigest()}>")
@@ -141,13 +145,28 @@ class Session:
         Raises:
             InstrumentError: when there is no answer in time.
         """
+        self._start_over()
         self._transcript("write", command)
+        self._interrupted = True
         try:
             answer = self._resource.query(command)
         except (VisaError, OSError, UnicodeDecodeError) as error:
+            self._interrupted = False
             self._failed(command, error)
+        self._interrupted = False
         self._transcript("read", answer)
         return answer
+
+    def _start_over(self) -> None:
+        """After a query that something else broke off (a fault of an article, Ctrl-C), empty the dialogue first.
+
+        The answer still stands in the instrument; the next command, perhaps the one that makes it safe, would meet it.
+        """
+        if self._interrupted:
+            self._interrupted = False
+            self._transcript("write", "<device clear: the last query was broken off>")
+            with suppress(VisaError, OSError):
+                self._resource.clear()
 
     def close(self) -> None:
         """Close the session; harmless when it is closed already."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hil.can.frame import Frame
 
 LAUNCHER = Path(__file__).parents[2] / "fixtures" / "hil_launcher"
-_SHARED = ("main_ox", "main_fuel", "igniter", "ox_position", "fuel_position")
+SHARED = ("main_ox", "main_fuel", "igniter", "ox_position", "fuel_position")
 _QUANTITIES = ("pc", "turbine_temperature", "pump_speed")
 SENSORS = tuple(f"{quantity}_{string}" for quantity in _QUANTITIES for string in "abc")
 
@@ -49,7 +49,7 @@ class EngineWorld:
         self.controller = EngineController(self.clock, streams, Ports("engine", self.wiring, attachments), built)
         hardware = HardwareAsBuilt.model_validate(_changed("engine_hardware.toml", {}))
         self.hardware = EngineHardware(self.clock, streams, Ports("engine_hardware", self.wiring), hardware)
-        for name in (*SENSORS, *_SHARED):
+        for name in (*SENSORS, *SHARED):
             self.wiring.pin(f"stand.{name}")
             self.wiring.net(name, [f"engine.{name}", f"engine_hardware.{name}", f"stand.{name}"])
         self.supply = self.wiring.pin("psu.out3")

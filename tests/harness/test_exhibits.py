@@ -13,7 +13,7 @@ from suite import Suite
 
 from hil.errors import EvidenceError
 from hil.evidence.documents import decode, encode
-from hil.evidence.exhibits import Curve, Epoch, EventRow, Link, Plot, TrackPlot, checked, exhibit_of, exhibits_of
+from hil.evidence.exhibits import Curve, Epoch, EventRow, Link, Plot, Table, TrackPlot, checked, exhibit_of, exhibits_of
 from hil.evidence.fields import Fields
 from hil.evidence.index import read_run
 
@@ -162,3 +162,16 @@ def test_a_test_records_exhibits_through_its_fixture(tmp_path: Path) -> None:
     ]
     assert "nam is not known; did you mean name?" in ran.text
     assert "T+ counts from 'lift-off' already: record it as a mark" in ran.text
+
+
+def test_a_table_comes_back_as_it_was_recorded() -> None:
+    table = read("table", title="Upsets", columns=["register", "flips"], rows=[["count_q", "32"], ["all", "32"]])
+    assert table == Table("Upsets", ("register", "flips"), (("count_q", "32"), ("all", "32")))
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows"), [([], []), (["a"], "b"), (["a"], [["b", "c"]]), (["a"], [[1]]), ("a", [["b"]])]
+)
+def test_a_table_whose_rows_do_not_fit_its_columns_is_refused(columns: object, rows: object) -> None:
+    with pytest.raises(EvidenceError, match=r"columns|rows"):
+        checked("table", {"title": "Upsets", "columns": columns, "rows": rows}, now_ns=0)

@@ -301,3 +301,18 @@ def test_an_unknown_fault_names_the_known_ones(bench: Bench) -> None:
 def test_a_fault_of_an_instrument_with_a_misspelt_parameter_is_refused(bench: Bench) -> None:
     with pytest.raises(HilError, match="'wrong_identity' on psu has no parameter modell; did you mean model"):
         bench.twin.apply(Fault("psu", "wrong_identity", parameters={"modell": "E36312A"}))
+
+
+def test_a_query_that_something_else_broke_off_does_not_spoil_the_next_command(bench: Bench) -> None:
+    def broken_article() -> None:
+        raise ArithmeticError("an article went wrong")
+
+    psu = bench.open()
+    bench.clock.at(bench.clock.now + 100_000, broken_article)
+    with pytest.raises(ArithmeticError):
+        psu.query("VOLT? (@1)")
+
+    psu.outputs[1].enabled = False  # what makes safe
+
+    assert psu.errors() == []
+    assert any("device clear" in text for text in bench.written)

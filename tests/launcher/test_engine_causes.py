@@ -40,7 +40,7 @@ def provoke(engine, stand, rig, icd):
 
 @pytest.mark.requirement("ENG-R-13")
 @pytest.mark.measures("engine.abort_causes_decoded")
-def test_every_abort_cause_is_reported_by_its_name(engine, icd, measure, provoke):
+def test_every_abort_cause_is_reported_by_its_name(engine, icd, measure, cover, provoke):
     """Each abort cause of the specification is provoked in turn; telemetry names it, and it clears with RESET."""
     causes = sorted(icd.causes, key=lambda cause: cause == "FTS")  # the cut by FTS lasts until power goes: last
     decoded = []
@@ -48,6 +48,7 @@ def test_every_abort_cause_is_reported_by_its_name(engine, icd, measure, provoke
         clear = provoke(cause)
         if engine.abort_cause.seen(cause, within=4 * s):
             decoded.append(cause)
+            cover("engine.abort", "RAMP" if cause in OPEN_WIRES else "MAINSTAGE", cause)
         engine.main_valves.expect("CLOSED", within=1 * s)
         engine.state.expect("SAFE", within=1 * s)
         clear()

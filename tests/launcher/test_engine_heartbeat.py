@@ -9,11 +9,12 @@ from hil.units import ms, s
 
 @pytest.mark.requirement("ENG-R-08")
 @pytest.mark.measures("engine.heartbeat_loss_in_standby")
-def test_heartbeat_loss_in_standby_makes_the_engine_safe(engine, measure, icd):
+def test_heartbeat_loss_in_standby_makes_the_engine_safe(engine, measure, cover, icd):
     """Without a heartbeat the controller leaves standby for SAFE, and then it does not start."""
     engine.heartbeat_off()
     safe = engine.state.expect("SAFE", within=1 * s)
     measure("engine.heartbeat_loss_in_standby", (safe.at - engine.last_heartbeat_ns) / ms, "ms")
+    cover("engine.abort", "STANDBY", "HEARTBEAT")
 
     engine.start()
     assert engine.igniter_current_a.stays(below=icd.off_a, for_=500 * ms)
@@ -31,7 +32,7 @@ def test_heartbeat_loss_in_standby_makes_the_engine_safe(engine, measure, icd):
         )
     ],
 )
-def test_heartbeat_loss_shuts_a_running_engine_down(engine, measure, icd, state, limit):
+def test_heartbeat_loss_shuts_a_running_engine_down(engine, measure, cover, icd, state, limit):
     """A start is stopped at once when the heartbeat goes; in mainstage the engine runs on for a time of grace."""
     engine.start()
     engine.state.expect(state, within=3 * s)
@@ -42,6 +43,7 @@ def test_heartbeat_loss_shuts_a_running_engine_down(engine, measure, icd, state,
     measure(limit, (driver_off.at - engine.last_heartbeat_ns) / ms, "ms")
     engine.main_valves.expect("CLOSED", within=1 * s)
     engine.abort_cause.expect("HEARTBEAT", within=100 * ms)
+    cover("engine.abort", state, "HEARTBEAT")
 
 
 @pytest.mark.requirement("ENG-R-08")

@@ -29,7 +29,7 @@ def spoil(rig, stand, icd):
 @pytest.mark.requirement("ENG-R-07")
 @pytest.mark.measures("engine.sensor_flagged", "engine.redline_to_driver_off")
 @pytest.mark.parametrize("how", ["high", "low", "open", "short_to_ground"])
-def test_one_bad_sensor_is_named_and_flown_through(engine, stand, icd, measure, spoil, how):
+def test_one_bad_sensor_is_named_and_flown_through(engine, stand, icd, measure, cover, spoil, how):
     """One bad sensor of three is named and the engine runs on, with its redline still alive on the other two."""
     engine.start()
     engine.state.expect("MAINSTAGE", within=3 * s)
@@ -38,6 +38,7 @@ def test_one_bad_sensor_is_named_and_flown_through(engine, stand, icd, measure, 
     flagged = engine.pc_bad.expect(1, within=200 * ms)
     assert engine.main_valves.stays("OPEN", for_=500 * ms)
     measure("engine.sensor_flagged", (flagged.at - spoiled_ns) / ms, "ms")
+    cover("engine.sensor", how)
 
     for sensor in ("pc_b", "pc_c"):
         crossed = stand.drive(sensor, icd.redline("pc_high").beyond)

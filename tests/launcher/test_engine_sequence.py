@@ -10,16 +10,18 @@ from hil.units import ms, s
 @pytest.mark.requirement("ENG-R-01")
 @pytest.mark.measures("engine.power_on_current", "engine.checkout_time")
 @pytest.mark.parametrize("which", [0, 1, 2], ids=["lowest", "nominal", "highest"])
-def test_power_on_moves_nothing(unpowered_engine, stand, profile, measure, which):
+def test_power_on_moves_nothing(unpowered_engine, stand, profile, measure, cover, which):
     """From power-on to standby neither valve nor igniter gets current, and both valves are closed."""
     engine = unpowered_engine
-    fed = stand.power_on("engine", profile.values("engine.supply_voltages", "V")[which])
+    supply_v = profile.values("engine.supply_voltages", "V")[which]
+    fed = stand.power_on("engine", supply_v)
     engine.heartbeat_on()
     standby = engine.state.expect("STANDBY", within=1 * s)
 
     measure("engine.power_on_current", engine.peak_current_a(fed.at), "A")
     measure("engine.checkout_time", (standby.at - fed.at) / ms, "ms")
     assert engine.main_valves.stays("CLOSED", for_=200 * ms)
+    cover("engine.supply", supply_v)
 
 
 @pytest.mark.requirement("ENG-R-02", "ENG-R-03")

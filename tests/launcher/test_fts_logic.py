@@ -22,26 +22,35 @@ def wrong_orders(longest):
                 yield order
 
 
+def difference(tones, valid):
+    """How tones differ from those of a command, as their cover point has it."""
+    if tones < valid:
+        return "missing"
+    return "too many" if tones > valid else "others"
+
+
 @pytest.mark.requirement("FTS-R-32")
 @pytest.mark.measures("fts.inadvertent_outputs")
-def test_terminate_needs_arm_before_it(fts, uplink, measure, guaranteed_dbm):
+def test_terminate_needs_arm_before_it(fts, uplink, measure, cover, guaranteed_dbm):
     """TERMINATE works after ARM and in no order of commands that lacks an ARM before it."""
     wrong = 0
     for order in wrong_orders(3):
         fts.reset()
-        for command in order:
+        for place, command in enumerate(order):
             uplink.send(command, level_dbm=guaranteed_dbm)
             wrong += fts.terminate_output.seen(HIGH, within=uplink.table.burst_ns)
+            cover("fts.sent_when_latched", command, "ARM" if "ARM" in order[:place] else "nothing")
     measure("fts.inadvertent_outputs", wrong, "1")
 
     uplink.send_sequence(["ARM", "TERMINATE"], level_dbm=guaranteed_dbm)
     fts.terminate_output.expect(HIGH, within=100 * ms)
+    cover("fts.sent_when_latched", "TERMINATE", "ARM")
 
 
 @pytest.mark.requirement("FTS-R-33", "FTS-R-35")
 @pytest.mark.measures("fts.inadvertent_outputs")
 @pytest.mark.parametrize("armed", [False, True], ids=["safe", "armed"])
-def test_only_the_exact_tones_are_a_command(fts, uplink, measure, clock, guaranteed_dbm, armed):
+def test_only_the_exact_tones_are_a_command(fts, uplink, measure, cover, clock, guaranteed_dbm, armed):
     """A command with a tone missing, or one too many, does nothing; armed or not."""
     if armed:
         uplink.send("ARM", level_dbm=guaranteed_dbm)
@@ -54,6 +63,7 @@ def test_only_the_exact_tones_are_a_command(fts, uplink, measure, clock, guarant
                 uplink.send(tones, level_dbm=guaranteed_dbm)
                 clock.sleep(uplink.table.burst_ns)
                 changed += fts.outputs_on != before
+                cover("fts.not_a_command", difference(set(tones) - {4}, valid))
     measure("fts.inadvertent_outputs", changed, "1")
 
     uplink.send(command, level_dbm=guaranteed_dbm)

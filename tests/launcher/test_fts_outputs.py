@@ -10,7 +10,7 @@ from hil.units import ms
 
 @pytest.mark.requirement("FTS-R-07")
 @pytest.mark.measures("fts.output_drop", "fts.terminate_current")
-def test_outputs_drive_their_loads(fts, uplink, stand, measure, supply_v, guaranteed_dbm, clock):
+def test_outputs_drive_their_loads(fts, uplink, stand, measure, cover, supply_v, guaranteed_dbm, clock):
     """ARM, TERMINATE and shutdown together drive flight-equivalent loads at every supply voltage."""
     stand.power_on(fts.name, supply_v)
     uplink.send_sequence(["ARM", "TERMINATE"], level_dbm=guaranteed_dbm)
@@ -18,6 +18,8 @@ def test_outputs_drive_their_loads(fts, uplink, stand, measure, supply_v, guaran
     clock.sleep(10 * ms)
 
     assert fts.outputs_on == ("arm", "terminate", "shutdown")
+    for command in ("ARM", "TERMINATE"):
+        cover("fts.obeyed_at_supply", command, supply_v)
     for volts, _ in fts.loads.values():
         measure("fts.output_drop", fts.supply_v.last.value - volts.last.value, "V")
     measure("fts.terminate_current", fts.terminate_a.last.value, "A")

@@ -10,7 +10,7 @@ from hil.units import ms
 
 @pytest.mark.requirement("FTS-R-11")
 @pytest.mark.measures("fts.dropout", "fts.armed_after_dropout", "fts.inadvertent_outputs")
-def test_a_dropout_changes_no_state(fts, uplink, stand, measure, profile, guaranteed_dbm, clock):
+def test_a_dropout_changes_no_state(fts, uplink, stand, measure, cover, profile, guaranteed_dbm, clock):
     """After 50 ms without supply ARM is still latched, nothing else came on, and TERMINATE still works."""
     uplink.send("ARM", level_dbm=guaranteed_dbm)
     fts.arm_output.expect(HIGH, within=100 * ms)
@@ -21,6 +21,7 @@ def test_a_dropout_changes_no_state(fts, uplink, stand, measure, profile, guaran
     back = fts.supply.expect(HIGH, within=0, since=lost.at)
     clock.sleep(100 * ms)
 
+    cover("fts.unsettled", "dropout")
     measure("fts.dropout", (back.at - lost.at) / ms, "ms")
     measure("fts.armed_after_dropout", fts.arm_output.last.value is HIGH, "1")
     measure("fts.inadvertent_outputs", sum(reading.value for reading in fts.terminate_output.history(began_ns)), "1")
@@ -30,7 +31,7 @@ def test_a_dropout_changes_no_state(fts, uplink, stand, measure, profile, guaran
 
 @pytest.mark.requirement("FTS-R-10")
 @pytest.mark.measures("fts.output_leakage", "fts.response_time")
-def test_a_supply_ramp_gives_no_output(unpowered_fts, uplink, stand, measure, profile, guaranteed_dbm, clock):
+def test_a_supply_ramp_gives_no_output(unpowered_fts, uplink, stand, measure, cover, profile, guaranteed_dbm, clock):
     """While the supply rises from zero to nominal and falls back no output comes on; after it the receiver works."""
     fts = unpowered_fts
     nominal_v = profile.values("fts.supply_voltages", "V")[1]
@@ -42,6 +43,7 @@ def test_a_supply_ramp_gives_no_output(unpowered_fts, uplink, stand, measure, pr
     stand.ramp(fts.name, 0.0, ramp_ns)
     fts.supply.expect(HIGH, within=0, since=began_ns)
     fts.supply.expect(LOW, within=100 * ms)
+    cover("fts.unsettled", "ramp")
     measure("fts.output_leakage", fts.peak_current_a(began_ns), "A")
 
     stand.power_on(fts.name, nominal_v)
@@ -53,13 +55,14 @@ def test_a_supply_ramp_gives_no_output(unpowered_fts, uplink, stand, measure, pr
 
 @pytest.mark.requirement("FTS-R-08")
 @pytest.mark.measures("fts.warm_up", "fts.response_time")
-def test_warm_up(unpowered_fts, uplink, stand, measure, profile, guaranteed_dbm, clock):
+def test_warm_up(unpowered_fts, uplink, stand, measure, cover, profile, guaranteed_dbm, clock):
     """Within its warm-up time after power-on a receiver works, and as fast as ever."""
     fts = unpowered_fts
     sent = uplink.send("ARM", level_dbm=guaranteed_dbm, duration_ns=1500 * ms)
     stand.power_on(fts.name)
     powered = fts.supply.expect(HIGH, within=100 * ms, since=sent.at)
     armed = fts.arm_output.expect(HIGH, within=1500 * ms, since=powered.at)
+    cover("fts.unsettled", "power-up under a command")
     measure("fts.warm_up", (armed.at - powered.at) / ms, "ms")
 
     stand.power_off(fts.name)

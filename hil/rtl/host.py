@@ -1,0 +1,141 @@
+"""What an article's FPGA runs on: the built design, the clock's source, seeds, budget, and the record of its ports."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hil.rtl.launch import drivable
+from hil.rtl.link import SILENCE_S
+from hil.rtl.session import Session, Terms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.random import Generator
+
+    from hil.clock import Clock
+    from hil.rtl.build import Built
+    from hil.rtl.source import RtlSource
+    from hil.rtl.spec import RtlSpec
+    from hil.rtl.trace import PortTrace
+
+_SEEDS = 2**31 - 2
+
+
+@dataclass(frozen=True)
+class HostParts:
+    """What a host is made of: clock and source, the noise of power-up, wall-time limits [s], coverage, port record.
+
+    ``budget_s`` is what one simulator may use in all, ``silence_s`` after what time without a sign of life it is hung.
+
+    ``covered`` takes the file with the coverage of one power-up when it is written; the file is removed afterwards.
+    """
+
+    clock: Clock
+    source: RtlSource
+    noise: Generator
+    budget_s: float
+    trace: PortTrace
+    covered: Callable[[Path], None]
+    silence_s: float = SILENCE_S
+
+
+class FpgaHost:
+    """Starts and stops the simulator of one article.
+
+    Args:
+        article: the article's name.
+        built: its design, built to be served.
+        parts: what it works with.
+    """
+
+    def __init__(self, article: str, built: Built, parts: HostParts) -> None:
+        self.article = article
+        self.built = built
+        self._parts = parts
+        self._coverage: dict[int, Path] = {}
+        self._closers: list[Callable[[], None]] = []
+        self.cycles = 0
+        """Clock cycles simulated up to the last power-down."""
+        self.busy_s = 0.0
+        """Wall time that took [s]."""
+
+    @property
+    def spec(self) -> RtlSpec:
+        """The article's RTL file."""
+        return self.built.spec
+
+    @property
+    def inputs(self) -> list[str]:
+        """The input ports that the board drives."""
+        return drivable(self.built)
+
+    @property
+    def outputs(self) -> list[str]:
+        """The output ports."""
+        return [port.name for port in self.built.top.outputs if port.name not in self.spec.bit_ports]
+
+    def on_close(self, fn: Callable[[], None]) -> None:
+        """Call ``fn`` when the rig is closed."""
+        self._closers.append(fn)
+
+    def start(self) -> Session:
+        """A fresh simulator, from power-up.
+
+        Raises:
+            RtlError: when it does not start.
+        """
+        parts = self._parts
+        parts.source.admit(self.article, self.spec.lookahead_ns)
+        seed = int(parts.noise.integers(1, _SEEDS))
+        coverage = _scratch() if self.built.variant.coverage else None
+        terms = Terms(
+            seed=seed,
+            budget_s=parts.budget_s,
+            coverage_file=coverage,
+            trace=parts.trace.put,
+            silence_s=parts.silence_s,
+        )
+        session = Session(parts.clock, self.built, self.article, terms)
+        if coverage is not None:
+            self._coverage[id(session)] = coverage
+        parts.source.add(session)
+        return session
+
+    def stop(self, session: Session) -> None:
+        """End a simulator; its coverage is handed on.
+
+        Raises:
+            RtlError: when the design complained while it ran.
+        """
+        self._parts.source.remove(session)
+        self.cycles += session.cycles
+        self.busy_s += session.busy_s
+        try:
+            session.close()
+        finally:
+            written = self._coverage.pop(id(session), None)
+            if written is not None:
+                if written.stat().st_size:
+                    self._parts.covered(written)
+                written.unlink()
+
+    def close(self) -> None:
+        """End whatever runs.
+
+        Raises:
+            RtlError: when the design complained while it ran.
+        """
+        for fn in self._closers:
+            fn()
+
+
+def _scratch() -> Path:
+    """An empty file of this process's own."""
+    number, name = tempfile.mkstemp(prefix="hil-coverage-")
+    os.close(number)
+    return Path(name)

@@ -1,0 +1,76 @@
+"""Lint with Verilator: every warning it knows of, in every source of a design, with file and line."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hil.errors import RtlError
+from hil.rtl import tools
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hil.rtl.spec import RtlSpec
+
+_FINDING = re.compile(r"^%(?P<kind>(?:Warning|Error)(?:-\w+)?): (?:(?P<file>[^:\n]+):(?P<line>\d+):\d+: )?(?P<text>.*)")
+_SUMMARY = re.compile(r"Exiting due to \d+")
+_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One warning or error: its code, the source's name and line (0 when it has none), and what is wrong."""
+
+    code: str
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        """In one line, for people."""
+        return f"{self.file}:{self.line}: {self.code}: {self.text}"
+
+
+def lint(spec: RtlSpec, parameters: Mapping[str, int | str] | None = None) -> list[Finding]:
+    """What Verilator warns of in a design with every warning switched on.
+
+    Args:
+        spec: the design, in Verilog.
+        parameters: what the parameters of its top are set to; their defaults unless given.
+
+    Raises:
+        ToolMissingError: when there is no usable Verilator.
+        RtlError: when it is a design in VHDL, or Verilator ends without a word.
+    """
+    if spec.language != "verilog":
+        raise RtlError(f"{spec.file}: {spec.top} is written in {spec.language}; Verilator reads Verilog only")
+    simulator = tools.find("verilator")
+    root = {} if simulator.root is None else {"VERILATOR_ROOT": str(simulator.root)}
+    values = [f"-G{name}={value}" for name, value in (parameters or {}).items()]
+    with tempfile.TemporaryDirectory(prefix="hil-lint-") as scratch:
+        done = subprocess.run(
+            [simulator.executable, "--lint-only", "-Wall", "--timing", "--top-module", spec.top, *values,
+             *spec.source_files],
+            cwd=scratch, env={**os.environ, **root}, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S,
+        )  # fmt: skip
+    found = _findings(done.stdout + done.stderr, [path.name for path in spec.source_files])
+    if done.returncode != 0 and not found:
+        raise RtlError(f"{spec.file}: verilator ended with code {done.returncode}: {done.stderr[-500:]}")
+    return found
+
+
+def _findings(text: str, names: Sequence[str]) -> list[Finding]:
+    found: list[Finding] = []
+    for line in text.splitlines():
+        match = _FINDING.match(line)
+        if match is None or _SUMMARY.search(match["text"]):
+            continue
+        file = (match["file"] or names[-1]).rpartition("/")[2]
+        code = match["kind"].removeprefix("Warning-").removeprefix("Error-")
+        found.append(Finding(code, file, int(match["line"] or 0), match["text"]))
+    return found

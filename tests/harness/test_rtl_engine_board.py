@@ -1,0 +1,87 @@
+"""The engine controller's RTL on its board: converter, CAN, output stage and interrupter around the FPGA."""
+
+from __future__ import annotations
+
+import pytest
+from rtl_engine_world import engine_world
+
+from hil.units import ms
+
+REGISTERS = ("u_sequence", "u_watch", "u_timer")
+
+
+@pytest.fixture
+def world(tmp_path, hdl):
+    hdl("verilator")
+    with engine_world(tmp_path) as made:
+        yield made
+
+
+def test_it_checks_itself_hears_the_flight_computer_and_stands_by(world):
+    world.power()
+    world.clock.sleep(90 * ms)
+    assert world.status["STATE"] == "CHECKOUT"
+    world.clock.sleep(60 * ms)
+    assert world.status["STATE"] == "STANDBY"
+    assert world.status["ABORT_CAUSE"] == "NONE"
+    assert world.on == set()
+
+
+def test_the_line_cuts_in_hardware_while_the_clock_stands_still(world):
+    world.ignited()
+    with world.rig.inject("engine", "cpu_halt"):
+        world.status = {}
+        world.clock.sleep(100 * ms)
+        assert world.on == {"main_ox", "igniter"}
+        world.lines["b"].drive(28.0, 1.0)
+        world.clock.sleep(5 * ms)
+        assert world.on == set()
+    world.clock.sleep(50 * ms)
+    assert (world.status["ABORT_CAUSE"], world.status["INTERRUPTED"]) == ("FTS", 1)
+
+
+def test_a_reset_configures_the_fpga_anew_and_leaves_the_interrupter(world):
+    world.ignited()
+    world.lines["a"].drive(28.0, 1.0)
+    world.clock.sleep(20 * ms)
+    world.lines["a"].release()
+    world.board.reset()
+    world.clock.sleep(60 * ms)
+    assert world.status["STATE"] == "SAFE"
+    assert (world.status["ABORT_CAUSE"], world.status["INTERRUPTED"]) == ("FTS", 1)
+
+
+def test_without_power_outputs_open_and_nothing_is_kept(world):
+    world.ignited()
+    world.supply.release()
+    world.clock.sleep(200 * ms)
+    assert world.on == set()
+    world.power()
+    world.clock.sleep(60 * ms)
+    assert (world.status["STATE"], world.on) == ("CHECKOUT", set())
+
+
+def test_another_strap_makes_it_another_engine(tmp_path, hdl):
+    hdl("verilator")
+    with engine_world(tmp_path, node="ENG7") as world:
+        world.ignited()
+        assert world.status["STATE"] == "IGNITION"
+        assert world.status["IGNITER"] == 1
+
+
+@pytest.mark.parametrize("register", REGISTERS)
+def test_an_upset_of_one_copy_moves_nothing(tmp_path, hdl, register):
+    hdl("verilator")
+    with engine_world(tmp_path, upsets=True) as world:
+        world.ignited()
+        fpga = world.board.fpga
+        for bit in (0, 1, 2, 5, 9):
+            before = world.board.fpga.peek(f"u_core.{register}.u_a.bank_q")
+            world.rig.inject("engine", "seu", register=f"u_core.{register}.u_a.bank_q", bit=bit)
+            assert fpga.peek(f"u_core.{register}.u_a.bank_q") != before
+            world.clock.sleep(1 * ms)
+            copies = {fpga.peek(f"u_core.{register}.u_{copy}.bank_q") for copy in "abc"}
+            assert len(copies) == 1
+        world.clock.sleep(20 * ms)
+        assert world.on == {"main_ox", "igniter"}
+        assert world.status["STATE"] in ("IGNITION", "RAMP")
