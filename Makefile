@@ -7,13 +7,14 @@ RIG ?= rigs/sim.toml
 WORKERS ?= 2
 RUN ?= build/pictures/run
 FLIGHT ?= flight
+SLOW := $(wildcard tests/harness/test_rtl_engine_board.py tests/harness/test_rtl_fts_board.py tests/harness/test_rtl_upset_campaign.py)
 BLOCKS := tests/launcher/blocks
 SELECT ?=
 ON_RTL ?= $(BLOCKS) $(wildcard tests/launcher/test_fts_*.py tests/launcher/test_engine_*.py)
 SIZE ?= 1180x1500
 PICTURE ?= docs/images/flight.png
 
-.PHONY: help setup qualify qualify-rtl flight-rtl defects test lint format bench pictures flight-picture clean
+.PHONY: help setup test-slow qualify qualify-rtl flight-rtl defects test lint format bench pictures flight-picture clean
 
 help:
 	@echo "make qualify   run the qualification tests of the reference launcher on the simulated rig, write the report"
@@ -21,6 +22,7 @@ help:
 	@echo "make flight-rtl   the flight of 30 March 2025 with one receiver as RTL (minutes)"
 	@echo "make defects   prove that every qualification test can fail: a table test x seeded defect (SOUND=run folder)"
 	@echo "make test      run the harness's own tests and all doctests"
+	@echo "make test-slow the tests of whole boards on RTL, which take minutes each"
 	@echo "make lint      ruff, pyright and the import contracts"
 	@echo "make format    let ruff format and fix what it can"
 	@echo "make bench     run the benchmarks"
@@ -47,7 +49,10 @@ defects: setup
 		--workers $(WORKERS) $(if $(SOUND),--sound=$(SOUND))
 
 test: setup
-	@$(BIN)/python -m pytest -n $(WORKERS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(SLOW:%=--ignore=%)
+
+test-slow: setup
+	@$(BIN)/python -m pytest -n $(WORKERS) $(SLOW)
 
 lint: setup
 	$(BIN)/ruff check .

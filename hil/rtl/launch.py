@@ -111,10 +111,11 @@ class SimulatorProcess:
         return self._process.poll()
 
     def kill(self) -> None:
-        """Kill it and everything it started, at once."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        """Kill it and everything it started, at once; what it started dies with it when it has ended by itself."""
+        if self._process.returncode is None:  # else its number may be another's by now
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
 
     def close(self) -> None:
         """Kill it if it still runs, and remove its folder when it is its own."""

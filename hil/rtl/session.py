@@ -265,8 +265,10 @@ class Session:
         """Stop the clock, or let it run again.
 
         Raises:
-            RtlError: when that did not take.
+            RtlError: when that did not take, or the design is in VHDL, whose clock is cocotb's.
         """
+        if self._spec.language == "vhdl":
+            raise RtlError(f"{self.article}: the clock of a VHDL design cannot be stopped; hold its reset instead")
         self._taken(self._ask(ask="clock", run=run), "the clock")
 
     def hold_reset(self, *, on: bool) -> None:

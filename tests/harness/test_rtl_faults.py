@@ -145,6 +145,23 @@ def test_a_glitch_lasts_as_long_as_told_on_a_board_with_a_delay(tmp_path, simula
         assert [(when - 125 * us, level) for when, _, level in box.changes] == [(75, 0), (2075, 77)]
 
 
+def test_faults_reach_a_design_in_vhdl_all_but_a_stopped_clock(tmp_path, hdl):
+    with bench(tmp_path, "echo_vhdl", hdl("ghdl"), watch=("level_o",)) as box:
+        box.fpga.drive("start_i", 1)
+        box.clock.sleep(50 * us)
+        before = count(box)
+        box.rig.inject("box", "seu", register="count_q", bit=9)
+        assert count(box) == before + 512
+        with box.rig.inject("box", "stuck", net="count_q", level=1):
+            box.clock.sleep(1 * us)
+            assert count(box) == 2**32 - 1
+        box.rig.inject("box", "reset_glitch", width_ns=1000)
+        box.clock.sleep(2 * us)
+        assert count(box) == 10
+        with pytest.raises(RtlError, match="the clock of a VHDL design cannot be stopped"):
+            box.rig.inject("box", "clock_stop")
+
+
 # -- refusals ---------------------------------------------------------------------------------------------------
 
 

@@ -133,6 +133,9 @@ def test_results_of_rtl_say_so_and_name_what_ran(ran, request):
     design = next(doc for doc in ran.documents if doc.get("what") == "design")
     assert design["simulator"] in request.node.name
     assert len(str(design["sha256"])) == 64
+    inside = next(doc for doc in ran.documents if doc.get("what") == "simulated" and doc["cycles"])
+    assert str(design["simulator"]) in str(inside["simulator"]).lower()
+    assert inside["python"] == design["python"]
 
 
 def test_rtl_on_a_rig_of_wall_pace_is_an_error_with_the_remedy(tmp_path, hdl):

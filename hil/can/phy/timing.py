@@ -71,8 +71,8 @@ class BitTiming:
         The smaller of two bounds: what resynchronisation can follow over ten bits, and what still samples right in the
         bit after an error flag.
 
-        >>> float(BitTiming(prop=7, phase1=4, phase2=4, sjw=4).tolerance)
-        0.009803921568627451
+        >>> round(float(BitTiming(prop=7, phase1=4, phase2=4, sjw=4).tolerance), 6)
+        0.009804
         """
         by_jump = Fraction(self.sjw, 2 * _RESYNC_BITS * self.quanta)
         by_phase = Fraction(min(self.phase1, self.phase2), 2 * (_FLAG_BITS * self.quanta - self.phase2))
