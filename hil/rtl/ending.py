@@ -14,6 +14,7 @@ _COMPLAINT = re.compile(
 _WHEN = re.compile(r"^ +(Time: \d+ +Scope: \S+)")
 _FINISH = re.compile(r"^- \S+:[1-9]\d*: Verilog \$finish", re.MULTILINE)
 _TRACEBACK = re.compile(r"^( {20,})Traceback \(most recent call last\):\n(?:\1.*\n?|\n)*", re.MULTILINE)
+_UNKNOWN = re.compile(r"^ {20,}hil\.errors\.UnknownLevelError: (.*)", re.MULTILINE)
 _CODE = re.compile(r"^RuntimeError: Command failed with return code: (-?\d+)", re.MULTILINE)
 _LIMIT = 10  # complaints that are told
 
@@ -33,6 +34,12 @@ def complaints(log: str) -> list[str]:
         elif found and (when := _WHEN.match(line)):
             found[-1] += f" ({when[1]})"
     return found
+
+
+def unknown_level(log: str) -> str | None:
+    """What a peripheral said when it met an unknown level and ended the simulator; None when none did."""
+    found = _UNKNOWN.search(log)
+    return found and found[1]
 
 
 def finished(log: str) -> bool:

@@ -195,7 +195,7 @@ class PeerProcess:
         job: dict[str, object] = {
             "socket": "s", "period_ps": spec.clock.period_ps, "clock": spec.clock.port,
             "reset": spec.reset.model_dump(), "wrapped": spec.language == "verilog", "inputs": self.input_names,
-            "outputs": self.output_names, "ports": [port.name for port in top.ports], "bindings": bindings,
+            "outputs": self.output_names, "ports": [port.name for port in top.ports], "bits": sorted(spec.bit_ports), "bindings": bindings,
         }  # fmt: skip
         plusargs = [f"+verilator+coverage+file+{coverage_file}"] if coverage_file is not None else []
         run = Run(built, module, {"HIL_RTL_JOB": json.dumps(job)}, seed=seed, plusargs=plusargs)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from hil.clock import Stopwatch
-from hil.errors import DesignError, RtlError
+from hil.errors import DesignError, RtlError, UnknownLevelError
 from hil.rtl import protocol
-from hil.rtl.ending import complaints, finished, how_it_ended, told
+from hil.rtl.ending import complaints, finished, how_it_ended, told, unknown_level
 from hil.rtl.launch import PeerProcess
 from hil.rtl.simulator_log import reached_ns
 from hil.units import format_duration
@@ -213,6 +213,10 @@ class Link:
         code = self._peer.process.wait(1.0)
         log = self._peer.process.text()
         self._reached_ps = max(self._reached_ps, round((reached_ns(log) or 0.0) * 1000))
+        unknown = unknown_level(log)
+        if unknown is not None:
+            self._stop()
+            return UnknownLevelError(f"{self.article}: {unknown}, {self._after()}")
         found = complaints(log)
         return self._complained(found) if found else self._broken(how_it_ended(log, code))
 

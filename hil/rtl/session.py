@@ -248,6 +248,10 @@ class Session:
         Raises:
             RtlError: when it did not take: what was injected is read back, and must be there.
         """
+        if self._spec.language == "vhdl":
+            raise RtlError(
+                f"{self.article}: {name} cannot be written: GHDL holds what is written into a design for ever"
+            )
         answer = self._ask(ask=how, name=name, value=bits)
         before, after = answer_text(answer, "before"), answer_text(answer, "after")
         if level_of(after) != int(bits, 2):

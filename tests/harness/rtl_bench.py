@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+import pytest
 from rtl_world import DATA, connect, world
 
 from hil.clock import Stopwatch
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from hil.rtl.board import RtlArticle
     from hil.rtl.build import Built
 
+on_icarus = pytest.mark.parametrize("simulator", ["icarus"], indirect=True)
+"""Marks a test of what does not depend on the simulator: one of them is enough."""
 OPEN = "upsets = true"
 """Opens registers to faults; every bench has it, so that each design is built once for a simulator."""
 
@@ -36,9 +39,9 @@ def rtl_file(folder: Path, design: str, *, top: str = "", then: str = "", swap: 
     return path
 
 
-def built(design: str, simulator: str) -> Built:
-    """A design of ``data/rtl``, built."""
-    spec = load_spec(DATA / f"{design}.toml")
+def built(design: str | Path, simulator: str) -> Built:
+    """A design of ``data/rtl``, or the RTL file of that path, built."""
+    spec = load_spec(design if isinstance(design, Path) else DATA / f"{design}.toml")
     found = tools.find(simulator, spec.language)  # type: ignore[arg-type]  # a name of one
     return build(spec, found, Variant(upsets=simulator == "verilator"), {})
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from rtl_bench import bench, built, family, running
+from rtl_bench import bench, built, family, on_icarus, rtl_file, running
 
 from hil.errors import DesignError, HilError, RtlError, UnknownLevelError
 from hil.rtl import launch, link
 from hil.rtl.launch import PeerProcess
+from hil.rtl.solo import Input, Solo
 from hil.units import ms, s, us
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def test_a_design_that_complains_fails_the_test_with_file_and_line(end, simulato
     end(simulator, mode(number)).check(DesignError, "the design complained", rf"faulty\.sv:{line}: .*{words}")
 
 
+@on_icarus
 def test_a_complaint_is_found_at_the_next_exchange_and_not_at_power_down(end, simulator):
     def tick(box):
         box.clock.every(50 * us, lambda: None)
@@ -141,10 +143,30 @@ def test_an_output_that_stays_unknown_from_power_up_on_is_found_when_the_reset_i
             box.clock.sleep(100)
 
 
+CAN = '[bind.can]\nkind = "can"\ntx = "{tx}"\nrx = "{rx}"'
+
+
+def test_a_can_pin_that_becomes_unknown_fails_the_test_though_only_frames_are_told(tmp_path, hdl):
+    file = rtl_file(tmp_path, "faulty", then=CAN.format(tx="open_o", rx="level_i"))
+    with Solo(built(file, hdl("icarus"))) as solo:
+        solo.run(10 * us)
+        with pytest.raises(UnknownLevelError, match="faulty: the CAN transmit pin is X after its reset"):
+            solo.run(50 * us, [Input(20 * us, "mode_i", UNKNOWN)])
+
+
+def test_a_can_pin_that_is_unknown_from_power_up_on_fails_the_test(tmp_path, hdl):
+    file = rtl_file(tmp_path, "unreset", then=CAN.format(tx="terminate_o", rx="terminate_i"))
+    with (
+        Solo(built(file, hdl("icarus"))) as solo,
+        pytest.raises(UnknownLevelError, match="unreset: output terminate_o is X after the reset"),
+    ):
+        solo.run(10 * us)
+
+
 # -- what happens to the simulator ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT])
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
 def test_a_simulator_that_crashes_is_an_error_that_names_the_signal(end, simulator, number):
     def crash(box):
         os.kill(box.simulator_pid(), number)
@@ -177,6 +199,7 @@ def test_ctrl_c_in_a_long_grant_ends_it_and_closes_the_rig(end, simulator):
         signal.signal(signal.SIGALRM, before)
 
 
+@on_icarus
 def test_after_an_interrupted_wait_the_fpga_is_as_good_as_without_power(tmp_path, simulator):
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -195,6 +218,7 @@ def test_after_an_interrupted_wait_the_fpga_is_as_good_as_without_power(tmp_path
         signal.signal(signal.SIGALRM, before)
 
 
+@on_icarus
 def test_a_peer_that_does_not_import_is_an_error_with_the_reason(tmp_path, simulator, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(RtlError, match=r"(?s)did not greet: .*No module named 'no_such_peer'"):
@@ -210,6 +234,7 @@ def test_every_wait_for_a_simulator_ends_within_15_s_of_wall_time():
 # -- after it ---------------------------------------------------------------------------------------------------
 
 
+@on_icarus
 def test_a_dead_simulator_is_told_to_whoever_asks_and_power_brings_another(tmp_path, simulator):
     with bench(tmp_path, "faulty", simulator) as box:
         box.clock.sleep(1 * ms)

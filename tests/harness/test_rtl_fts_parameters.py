@@ -6,12 +6,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from fts_decoder_bench import as_built, numbers
+from fts_decoder_bench import LAUNCHER, as_built, numbers
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.errors import ConfigError
 from hil.noise import Streams
+from hil.rtl.spec import load_spec
 from hil_launcher.models.fts.bit_exact import CommandDecoder, ToneFilterBank, self_test_power, sine_table
 from hil_launcher.models.fts.fpga_report import FpgaReport, FpgaReportReader, crc8
 from hil_launcher.models.fts.rtl_parameters import decoder_numbers, filter_parameters, parameters
@@ -82,6 +83,15 @@ def test_what_the_fpga_cannot_be_is_refused(changes, message):
 def test_the_filters_alone_have_the_parameters_of_the_filters():
     whole, alone = parameters(as_built()), filter_parameters(as_built())
     assert alone == {"CHANNELS": 5} | {name: whole[name] for name in ("HOP", "TAPS", "PHASE_STEPS", "COEFFICIENTS")}
+
+
+@pytest.mark.parametrize("receiver", ["a", "b"])
+def test_the_rtl_file_has_the_clocks_and_the_delay_of_the_as_built_data(receiver):
+    built, spec = as_built(receiver), load_spec(LAUNCHER / "rtl" / "fts_receiver.toml")
+    assert spec.clock.period_ns == 1e9 / built.fpga.clock_hz
+    assert spec.lookahead_us == built.demodulator.audio_delay_us
+    assert spec.bind["audio"].rate_hz == built.fpga.sample_rate_hz
+    assert spec.bind["report"].baud == built.fpga.report_baud
 
 
 # -- the model of the decoder ---------------------------------------------------------------------------------

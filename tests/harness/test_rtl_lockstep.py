@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from rtl_bench import OPEN, rtl_file
+from rtl_bench import OPEN, on_icarus, rtl_file
 from rtl_world import rig_file
 
 from hil.errors import RtlError
@@ -54,7 +54,14 @@ def play(rig, *, step_ns=1_000_000):
         rig.clock.sleep(min(step_ns, end_ns - rig.clock.now))
 
 
-@pytest.mark.parametrize("delays_us", [(25.0, 25.0), (30.0, 10.0), (10.0, 0.0), (0.0, 10.0)])
+@pytest.mark.parametrize(
+    ("simulator", "delays_us"),
+    [
+        ("icarus", (25.0, 25.0)), ("icarus", (30.0, 10.0)), ("icarus", (10.0, 0.0)), ("icarus", (0.0, 10.0)),
+        ("verilator", (30.0, 10.0)), ("verilator", (0.0, 10.0)),
+    ],
+    indirect=["simulator"],
+)  # fmt: skip
 def test_levels_cross_back_and_forth_with_the_delays_of_the_boards(tmp_path, simulator, delays_us):
     rig, seen = two(tmp_path, simulator, delays_us)
     with_power = []
@@ -71,6 +78,7 @@ def test_levels_cross_back_and_forth_with_the_delays_of_the_boards(tmp_path, sim
     assert set(gaps[1::2]) == {round(delays_us[0] * US) + 170}
 
 
+@on_icarus
 def test_the_order_of_the_rig_file_and_the_steps_of_the_test_change_nothing(tmp_path, simulator):
     found = []
     for order, step_ns in ((("left", "right"), 2_000_000), (("right", "left"), 2_000_000), (("left", "right"), 700)):
@@ -83,6 +91,7 @@ def test_the_order_of_the_rig_file_and_the_steps_of_the_test_change_nothing(tmp_
     assert found[0] == found[1] == found[2]
 
 
+@on_icarus
 def test_two_without_a_delay_are_refused_when_the_second_gets_power(tmp_path, simulator):
     rig, _ = two(tmp_path, simulator, (0.0, 0.0))
     try:

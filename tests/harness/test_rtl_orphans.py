@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from rtl_bench import family, running
+from rtl_bench import family, on_icarus, running
 
 OWNER = """
 import sys
@@ -84,12 +84,14 @@ def test_a_simulator_is_gone_within_2_s_when_its_owner_is_killed(owner, state):
     assert started.end(signal.SIGKILL) == ([], [])
 
 
+@on_icarus
 def test_ctrl_c_ends_owner_and_simulator(owner):
     started = owner("busy")
     assert started.end(signal.SIGINT) == ([], [])
     assert started.process.returncode in (-signal.SIGINT, 130)
 
 
+@on_icarus
 def test_ctrl_c_at_the_terminal_does_not_reach_the_simulator_itself(owner):
     started = owner("idle")
     assert os.getpgid(started.processes[0]) != os.getpgid(started.process.pid)

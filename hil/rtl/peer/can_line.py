@@ -13,6 +13,7 @@ from cocotb.triggers import Event, Timer
 from cocotb.utils import get_sim_time
 
 from hil.can.phy.events import Disturb, Drive
+from hil.errors import UnknownLevelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +128,7 @@ class PinLine:
             self._known = True
             return int(bits)
         if self._known:
-            raise RuntimeError(f"the CAN transmit pin is {bits} after its reset: an unknown level is no recessive one")
+            raise UnknownLevelError(f"the CAN transmit pin is {bits} after its reset: an unknown level is no 1")
         return 1
 
     def _settle(self, now_ps: int) -> None:

@@ -15,6 +15,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import Event, Timer
 from cocotb.utils import get_sim_time
 
+from hil.errors import UnknownLevelError
 from hil.rtl import protocol
 from hil.rtl.orphans import die_with_parent
 from hil.rtl.peer.registers import Registers
@@ -116,6 +117,7 @@ class Server:
         self._inputs = [getattr(top, name) for name in job["inputs"]]
         self._wrapped = bool(job["wrapped"])
         self._outputs = [getattr(top, name) for name in job["outputs"]]
+        self._bits = {name: getattr(top, name) for name in job["bits"]}
         self._bus = top.hil_out if self._wrapped else None
         self._reset_port = str(job["reset"]["port"])
         self._reset = getattr(top, self._reset_port)
@@ -198,6 +200,8 @@ class Server:
                 self._retell.pop(0)
                 self._told = ""
                 self._wake.set()
+                if not self._retell:
+                    self._must_be_known()
             if self._wake.is_set():
                 self._wake.clear()
                 instant = self._instant_after(now_ps())
@@ -207,22 +211,35 @@ class Server:
                     await self._settle()
                 if self._events or self._changed():
                     return self._now >= target
+                continue
             if self._now >= target:
                 return True
             stop = min(target, self._now + self._chunk_ps, *self._retell[:1])
             missing = stop - now_ps()
             if missing <= self._period_ps:
-                await Timer(missing, "ps")
-                self._wake.set()
-            else:
-                self._alarm.set(missing)
-                await self._wake.wait()
-                self._alarm.forget()
+                await self._pass(stop)
+                self._wake.clear()
+                if self._events or self._changed():
+                    return self._now >= target
+                continue
+            self._alarm.set(missing)
+            await self._wake.wait()
+            self._alarm.forget()
             if now_ps() > self._settled_ps:
                 self._now = now_ps()
             if self._now == stop < target and stop not in self._retell:
                 _flush()
                 self._link.send(protocol.pack_progress(self._now))
+
+    def _must_be_known(self) -> None:
+        """Look once at the outputs that the host is not told of: a peripheral takes an unknown one for not yet there.
+
+        Raises:
+            UnknownLevelError: when one is unknown although the reset is over.
+        """
+        for name, output in self._bits.items():
+            if str(output.value) not in ("0", "1"):
+                raise UnknownLevelError(f"output {name} is {output.value} after the reset: an unknown level is no 1")
 
     async def _pass(self, target: int) -> None:
         if target > self._now:
