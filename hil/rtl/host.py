@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hil.rtl.launch import drivable
 from hil.rtl.link import SILENCE_S
 from hil.rtl.session import Session, Terms
+from hil.rtl.wrapper import told_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,8 +79,8 @@ class FpgaHost:
 
     @property
     def outputs(self) -> list[str]:
-        """The output ports."""
-        return [port.name for port in self.built.top.outputs if port.name not in self.spec.bit_ports]
+        """The output ports whose changes are told; the others are read by peripherals."""
+        return [port.name for port in told_outputs(self.spec, self.built.top)]
 
     def on_close(self, fn: Callable[[], None]) -> None:
         """Call ``fn`` when the rig is closed."""

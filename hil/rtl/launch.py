@@ -21,6 +21,7 @@ from hil.errors import DesignError, RtlError
 from hil.rtl import protocol
 from hil.rtl.ending import complaints, how_it_ended, told
 from hil.rtl.simulator_log import log_excerpt
+from hil.rtl.wrapper import told_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -188,14 +189,16 @@ class PeerProcess:
     def __init__(self, built: Built, *, seed: int, coverage_file: Path | None = None, module: str = _PEER) -> None:
         spec, top = built.spec, built.top
         self.input_names = drivable(built)
-        self.output_names = [port.name for port in top.outputs if port.name not in spec.bit_ports]
+        self.output_names = [port.name for port in told_outputs(spec, top)]
+        bits = [port.name for port in top.outputs if port.name in spec.bit_ports]
         bindings = [
             {**bind.model_dump(), "seed": seed + 7919 * (index + 1)} for index, bind in enumerate(spec.bind.values())
         ]
         job: dict[str, object] = {
             "socket": "s", "period_ps": spec.clock.period_ps, "clock": spec.clock.port,
             "reset": spec.reset.model_dump(), "wrapped": spec.language == "verilog", "inputs": self.input_names,
-            "outputs": self.output_names, "ports": [port.name for port in top.ports], "bits": sorted(spec.bit_ports), "bindings": bindings,
+            "outputs": self.output_names, "bits": bits, "bindings": bindings,
+            "ports": [port.name for port in top.ports],
         }  # fmt: skip
         plusargs = [f"+verilator+coverage+file+{coverage_file}"] if coverage_file is not None else []
         run = Run(built, module, {"HIL_RTL_JOB": json.dumps(job)}, seed=seed, plusargs=plusargs)

@@ -247,8 +247,15 @@ class RtlSpec(RtlTable):
 
     @property
     def bit_ports(self) -> frozenset[str]:
-        """Outputs that carry bits of frames: a peripheral reads them, and the host is told of frames alone."""
-        return frozenset(bind.tx for bind in self.bind.values() if bind.kind == "can")
+        """Outputs that a peripheral reads bit by bit: the host is told of frames, words and duties alone."""
+        named = (
+            getattr(bind, key)
+            for bind in self.bind.values()
+            if bind.kind not in ("discrete_in", "discrete_out")
+            for key, (direction, _) in _USES[bind.kind].items()
+            if direction == "out"
+        )
+        return frozenset(port for port in named if port is not None)
 
     @property
     def lookahead_ns(self) -> int:

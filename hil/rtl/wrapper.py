@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from hil.rtl.ports import HdlTop
+    from hil.rtl.ports import HdlPort, HdlTop
     from hil.rtl.spec import RtlSpec, Samples
 
 TOP = "hil_top"
@@ -56,10 +56,8 @@ def wrap(spec: RtlSpec, top: HdlTop, parameters: Mapping[str, int | str], *, ser
     for port, bind in sampled.items() if served else ():
         width = next(_width(found.range) for found in top.inputs if found.name == port)
         lines += _sampler(spec, port, width, bind)
-    told = [port for port in top.outputs if port.name not in spec.bit_ports]
-    outputs = ", ".join(port.name for port in told)
-    total = " + ".join(_width(port.range) for port in told)
-    lines += [f"  wire [{total}-1:0] hil_out = {{{outputs}}};"]
+    bits = [port for port in top.outputs if port.name in spec.bit_ports]
+    lines += [_together("hil_out", told_outputs(spec, top)), _together("hil_bits", bits)]
     given = ", ".join(f".{name}({name})" for name in top.parameters)
     connected = ", ".join(f".{port.name}({port.name})" for port in top.ports)
     lines += [
@@ -69,6 +67,19 @@ def wrap(spec: RtlSpec, top: HdlTop, parameters: Mapping[str, int | str], *, ser
         "",
     ]
     return "\n".join(lines)
+
+
+def told_outputs(spec: RtlSpec, top: HdlTop) -> list[HdlPort]:
+    """The outputs whose every change the host is told, the wrapper's ``hil_out``; the others are ``hil_bits``."""
+    return [port for port in top.outputs if port.name not in spec.bit_ports]
+
+
+def _together(name: str, ports: Sequence[HdlPort]) -> str:
+    """All of them as one wire, the first one leftmost."""
+    if not ports:
+        return f"  wire {name} = 1'b0;"
+    total = " + ".join(_width(port.range) for port in ports)
+    return f"  wire [{total}-1:0] {name} = {{{', '.join(port.name for port in ports)}}};"
 
 
 def _width(range_: str) -> str:

@@ -18,7 +18,7 @@ BYTE_NS = 10 * us  # a byte at 1 Mbit/s
 
 @pytest.fixture
 def console(tmp_path, simulator):
-    with bench(tmp_path, "console", simulator, watch=("code0_o", "code1_o", "pwm_o")) as box:
+    with bench(tmp_path, "console", simulator, watch=("code0_o", "code1_o")) as box:
         for pin in ("key", "dial", "lamp", "heater", "sensor_a", "sensor_b"):
             setattr(box, pin, connect(box.rig, pin))
         box.lamp.load(100.0)

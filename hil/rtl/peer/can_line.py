@@ -13,7 +13,7 @@ from cocotb.triggers import Event, Timer
 from cocotb.utils import get_sim_time
 
 from hil.can.phy.events import Disturb, Drive
-from hil.errors import UnknownLevelError
+from hil.rtl.peer.levels import level
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,13 +123,8 @@ class PinLine:
 
     def _level(self) -> int:
         """What the design drives; unknown is recessive until the reset has made it known, and never again."""
-        bits = str(self._tx.value)
-        if bits in ("0", "1"):
-            self._known = True
-            return int(bits)
-        if self._known:
-            raise UnknownLevelError(f"the CAN transmit pin is {bits} after its reset: an unknown level is no 1")
-        return 1
+        self._known = self._known or self._tx.value.is_resolvable
+        return level(self._tx) if self._known else 1
 
     def _settle(self, now_ps: int) -> None:
         """Let every controller hear what is on the bus, until nobody drives anything else because of it."""

@@ -8,6 +8,7 @@ import cocotb
 from cocotb.triggers import First, Timer
 from cocotb.utils import get_sim_time
 
+from hil.rtl.peer.levels import level
 from hil.rtl.peer_words import PWM
 
 if TYPE_CHECKING:
@@ -42,12 +43,11 @@ class PwmOut:
             edge = self._port.value_change
             fired = await First(edge, Timer(self._window_ps, "ps"))
             now_ps = round(get_sim_time("ps"))
-            level = str(self._port.value)
             if fired is not edge:
                 rose_ps = fell_ps = None
-                if level in "01":
-                    self._tell(float(level), 0.0)
-            elif level == "1":
+                if self._port.value.is_resolvable:  # it may be in its reset still
+                    self._tell(float(level(self._port)), 0.0)
+            elif level(self._port):
                 if rose_ps is not None and fell_ps is not None:
                     period_ps = now_ps - rose_ps
                     self._tell((fell_ps - rose_ps) / period_ps, 1e12 / period_ps)

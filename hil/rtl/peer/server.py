@@ -15,9 +15,9 @@ from cocotb.clock import Clock
 from cocotb.triggers import Event, Timer
 from cocotb.utils import get_sim_time
 
-from hil.errors import UnknownLevelError
 from hil.rtl import protocol
 from hil.rtl.orphans import die_with_parent
+from hil.rtl.peer.levels import level
 from hil.rtl.peer.registers import Registers
 
 if TYPE_CHECKING:
@@ -117,7 +117,9 @@ class Server:
         self._inputs = [getattr(top, name) for name in job["inputs"]]
         self._wrapped = bool(job["wrapped"])
         self._outputs = [getattr(top, name) for name in job["outputs"]]
-        self._bits = {name: getattr(top, name) for name in job["bits"]}
+        self._bits: list[str] = job["bits"]
+        bits = [getattr(top, name) for name in self._bits]
+        self._read_by_peripherals = [top.hil_bits] if self._wrapped and bits else bits
         self._bus = top.hil_out if self._wrapped else None
         self._reset_port = str(job["reset"]["port"])
         self._reset = getattr(top, self._reset_port)
@@ -200,8 +202,6 @@ class Server:
                 self._retell.pop(0)
                 self._told = ""
                 self._wake.set()
-                if not self._retell:
-                    self._must_be_known()
             if self._wake.is_set():
                 self._wake.clear()
                 instant = self._instant_after(now_ps())
@@ -230,16 +230,6 @@ class Server:
             if self._now == stop < target and stop not in self._retell:
                 _flush()
                 self._link.send(protocol.pack_progress(self._now))
-
-    def _must_be_known(self) -> None:
-        """Look once at the outputs that the host is not told of: a peripheral takes an unknown one for not yet there.
-
-        Raises:
-            UnknownLevelError: when one is unknown although the reset is over.
-        """
-        for name, output in self._bits.items():
-            if str(output.value) not in ("0", "1"):
-                raise UnknownLevelError(f"output {name} is {output.value} after the reset: an unknown level is no 1")
 
     async def _pass(self, target: int) -> None:
         if target > self._now:
@@ -293,7 +283,20 @@ class Server:
     def _changed(self) -> bool:
         return self._read() != self._told
 
+    def _must_be_known(self) -> None:
+        """Look at the outputs that peripherals read: while nothing moves, they would take an unknown one for rest.
+
+        Raises:
+            UnknownLevelError: when one is unknown although the reset is over.
+        """
+        if all(port.value.is_resolvable for port in self._read_by_peripherals):
+            return
+        for name in self._bits:
+            level(getattr(self._top, name))
+
     def _reply(self) -> None:
+        if not self._retell:
+            self._must_be_known()
         _flush()
         outputs = self._read()
         if outputs == self._told:

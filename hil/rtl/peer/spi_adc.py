@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import cocotb
 from cocotb.triggers import Timer
 
+from hil.rtl.peer.levels import level
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -50,7 +52,7 @@ class SpiAdc:
         channel = 0
         for _ in range(_CHANNEL_BITS):
             await self._sclk.rising_edge
-            channel = channel << 1 | (str(self._mosi.value) == "1")  # an unknown output is the host's to find
+            channel = channel << 1 | level(self._mosi)
         code = self._codes[channel] if channel < len(self._codes) else 0
         for clock in range(_CHANNEL_BITS, _FRAME):
             await self._sclk.falling_edge

@@ -8,6 +8,8 @@ import cocotb
 from cocotb.triggers import Event, Timer
 from cocotb.utils import get_sim_time
 
+from hil.rtl.peer.levels import level
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -44,14 +46,14 @@ class Uart:
         while True:
             await line.falling_edge
             await Timer(self._bit_ps // 2, "ps")
-            if str(line.value) != "0":
+            if level(line):
                 continue
             byte = 0
             for bit in range(8):
                 await Timer(self._bit_ps, "ps")
-                byte |= (str(line.value) == "1") << bit
+                byte |= level(line) << bit
             await Timer(self._bit_ps, "ps")
-            self._post(bytes([byte]) if str(line.value) == "1" else b"")
+            self._post(bytes([byte]) if level(line) else b"")
 
     async def _speak(self, line: Any) -> None:
         while True:
