@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 import tomllib
@@ -24,6 +26,8 @@ CYCLES = 1000  # of a step
 STEPS = {"icarus": 60, "verilator": 400}
 GOALS = {"icarus": ">= 150", "verilator": ">= 1500"}
 EMPTY = 2000  # exchanges in which no time passes
+FLIGHT = ("tests/launcher/test_flight_spectrum.py", "--rig", "rigs/rtl_flight.toml")
+"""What of a campaign is the flight of 30 March 2025 with one receiver as RTL."""
 
 
 def _bare(built: Built) -> dict[str, float]:
@@ -69,14 +73,18 @@ def measure(rounds: int) -> dict[str, float]:
     """Medians over ``rounds`` alternated rounds, by simulator: the keys begin with its name."""
     spec = load_spec(DESIGN)
     as_built = FtsAsBuilt.model_validate(tomllib.loads(AS_BUILT.read_text()))
+    parameters = parameters_of(spec, as_built)
     designs: list[Built] = []
+    opened: Built | None = None
     for name in tools.SIMULATORS[:2]:
         try:
             simulator = tools.find(name)
         except ToolMissingError as missing:
             print(f"rtl: left out: {missing}")
             continue
-        designs.append(build(spec, simulator, Variant(), parameters_of(spec, as_built)))
+        designs.append(build(spec, simulator, Variant(), parameters))
+        if name == "verilator":
+            opened = build(spec, simulator, Variant(upsets=True), parameters)
     taken: dict[str, list[float]] = {}
     for _ in range(rounds):
         for built in designs:
@@ -90,9 +98,29 @@ def measure(rounds: int) -> dict[str, float]:
                 "steps_ratio": bare["stepped_s"] / linked["stepped_s"],
                 "speed_ratio": bare["free_s"] / linked["stepped_s"],
             }
+            if opened is not None and name == "verilator":
+                figures["opened_ratio"] = _bare(opened)["free_s"] / bare["free_s"]
             for key, value in figures.items():
                 taken.setdefault(f"{name}_{key}", []).append(value)
-    return {name: statistics.median(values) for name, values in taken.items()}
+    found = {name: statistics.median(values) for name, values in taken.items()}
+    if "verilator_steps" in found:
+        found["flight_min"] = _flight_min()
+    return found
+
+
+def _flight_min() -> float:
+    """Wall time of a campaign of that one flight, its report and the start of everything included [min]; once.
+
+    Raises:
+        RuntimeError: when it does not pass.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-rtl-") as folder:
+        command = [Path(sys.executable).with_name("hil"), "qualify", *FLIGHT, "--run-folder", f"{folder}/run"]
+        start = time.perf_counter()
+        ran = subprocess.run([*command, "--", "-q", "-k", "lost_attitude"], cwd=ROOT, capture_output=True, text=True)
+        if ran.returncode != 0:
+            raise RuntimeError(ran.stdout[-2000:] + ran.stderr[-2000:])
+        return (time.perf_counter() - start) / 60
 
 
 def report(taken: dict[str, float]) -> list[tuple[str, float, str, str]]:
@@ -109,4 +137,9 @@ def report(taken: dict[str, float]) -> list[tuple[str, float, str, str]]:
             (f"RTL on {name}, the same against bare cocotb in steps", taken[f"{name}_steps_ratio"], "", ""),
             (f"RTL on {name}, cycles/s against bare cocotb that runs free", taken[f"{name}_speed_ratio"], "", ""),
         ]
+    if "verilator_opened_ratio" in taken:
+        what = "RTL on verilator, time of a build that is open to upsets against one that is not"
+        lines.append((what, taken["verilator_opened_ratio"], "", ""))
+    if "flight_min" in taken:
+        lines.append(("flight of 30 March 2025 with one receiver as RTL, wall", taken["flight_min"], "min", "<= 5"))
     return lines

@@ -280,10 +280,12 @@ def _prepare_verilator(made: Built, job: dict[str, object], environment: dict[st
     shim.chmod(0o755)
     control = folder / "public.vlt"
     registers = made.spec.upsets.registers if made.variant.upsets else ()
-    names = sorted({name.rpartition(".")[2].partition("[")[0] for name in registers})
+    names = sorted({name.rpartition(".")[2] for name in registers})
     public = [f'public_flat_rw -module "{TOP}" -var "*"']
-    for name in names:
-        public += [f'public_flat_rw -module "*" -var "{name}"', f'forceable -module "*" -var "{name}"']
+    for name in sorted({name.partition("[")[0] for name in names}):
+        public.append(f'public_flat_rw -module "*" -var "{name}"')
+        if name in names:  # an element of an array can be flipped, but Verilator holds no arrays
+            public.append(f'forceable -module "*" -var "{name}"')
     if not made.variant.coverage:
         public += [f'coverage_off -file "*{TOP}.v"']
     control.write_text("`verilator_config\n" + "\n".join(public) + "\n")

@@ -31,8 +31,8 @@ _PS = 1000
 class Terms:
     """How a session is run: seed of the power-up, wall-time budget [s], where coverage goes, who is told of changes.
 
-    ``trace`` is called with (rig time [ns], signal, bits) for every input and output that changes; ``silence_s`` is the
-    wall time without a sign of life after which its simulator is called hung [s].
+    ``trace`` is called with (rig time [ns], signal, bits) for every input and output that changes and every byte of a
+    serial line; ``silence_s`` is the wall time without a sign of life after which its simulator is called hung [s].
     """
 
     seed: int
@@ -192,7 +192,10 @@ class Session:
                 if self._started and (starts or bits != before[place]):
                     self._tell(port, bits, at_ns)
         for event in reply.events:
-            for fn in self._on_event.get(self._bindings[event.channel - protocol.BINDINGS], ()):
+            binding = self._bindings[event.channel - protocol.BINDINGS]
+            if self._spec.bind[binding].kind == "uart" and event.payload:
+                self._trace(at_ns, binding, f"{event.payload[0]:08b}")
+            for fn in self._on_event.get(binding, ()):
                 fn(event.payload)
 
     def _tell(self, port: str, bits: str, at_ns: int) -> None:

@@ -157,6 +157,8 @@ def test_bytes_go_both_ways_in_order(console):
     console.fpga.command("line", bytes(range(0, 250, 31)))
     console.clock.sleep(15 * BYTE_NS)
     assert b"".join(heard) == bytes(value + 1 for value in range(0, 250, 31))
+    waveform = console.rig.traces["box"].vcd()
+    assert all(f"\nb{byte[0]:08b} " in waveform for byte in heard)
 
 
 @on_icarus
