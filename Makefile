@@ -7,18 +7,20 @@ RIG ?= rigs/sim.toml
 WORKERS ?= 2
 RUN ?= build/pictures/run
 FLIGHT ?= flight
-SLOW := $(wildcard tests/harness/test_rtl_engine_board.py tests/harness/test_rtl_fts_board.py tests/harness/test_rtl_upset_campaign.py)
+SLOW := $(wildcard tests/harness/test_rtl_engine_board.py)
 BLOCKS := tests/launcher/blocks
 SELECT ?=
-ON_RTL ?= $(BLOCKS) $(wildcard tests/launcher/test_fts_*.py tests/launcher/test_engine_*.py)
+ON_BOTH := $(wildcard tests/launcher/test_fts_*.py tests/launcher/test_engine_*.py)
+ON_RTL ?= $(BLOCKS) $(ON_BOTH)
 SIZE ?= 1180x1500
 PICTURE ?= docs/images/flight.png
 
-.PHONY: help setup test-slow qualify qualify-rtl flight-rtl defects test lint format bench pictures flight-picture clean
+.PHONY: help setup test-slow qualify qualify-rtl equivalence flight-rtl defects test lint format bench pictures flight-picture clean
 
 help:
 	@echo "make qualify   run the qualification tests of the reference launcher on the simulated rig, write the report"
 	@echo "make qualify-rtl  the FPGA blocks, and the receivers' and the engine's tests with their logic as RTL"
+	@echo "make equivalence  the receivers' and the engine's tests on models and on RTL, compared (half an hour)"
 	@echo "make flight-rtl   the flight of 30 March 2025 with one receiver as RTL (minutes)"
 	@echo "make defects   prove that every qualification test can fail: a table test x seeded defect (SOUND=run folder)"
 	@echo "make test      run the harness's own tests and all doctests"
@@ -39,7 +41,13 @@ qualify: setup
 	@$(BIN)/hil qualify tests/launcher --rig $(RIG) -- -n $(WORKERS) --dist worksteal --ignore=$(BLOCKS)
 
 qualify-rtl: setup
-	@$(BIN)/hil qualify $(ON_RTL) --rig rigs/rtl.toml -- -n $(WORKERS) --dist worksteal $(if $(SELECT),-k "$(SELECT)")
+	@$(BIN)/hil qualify $(ON_RTL) --rig rigs/rtl.toml -- -n $(WORKERS) --dist worksteal $(if $(SELECT),-k "$(SELECT)",--coverage-goals)
+
+equivalence: setup
+	@rm -rf build/equivalence
+	@$(BIN)/hil qualify $(ON_BOTH) --rig $(RIG) --run-folder build/equivalence/model -- -n $(WORKERS) -q
+	@$(BIN)/hil qualify $(ON_BOTH) --rig rigs/rtl.toml --run-folder build/equivalence/rtl -- -n $(WORKERS) -q --dist worksteal
+	@$(BIN)/hil compare build/equivalence/model build/equivalence/rtl --whole --within fts.response_time=1.5
 
 flight-rtl: setup
 	@$(BIN)/hil qualify tests/launcher/test_flight_spectrum.py --rig rigs/rtl_flight.toml -- -n $(WORKERS) -k lost_attitude
@@ -49,7 +57,7 @@ defects: setup
 		--workers $(WORKERS) $(if $(SOUND),--sound=$(SOUND))
 
 test: setup
-	@$(BIN)/python -m pytest -n $(WORKERS) $(SLOW:%=--ignore=%)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(SLOW:%=--ignore=%)
 
 test-slow: setup
 	@$(BIN)/python -m pytest -n $(WORKERS) $(SLOW)

@@ -220,16 +220,24 @@ class _Control(_Recording):
         """The workers collect; their common list is the plan."""
         if not self.run.planned:
             self.run.plan(list(ids))
-            self.run.announce()
+            self._announce()
             self._forecast(node.config, ids)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Write the plan down before the first trial, and say what a run with RTL will cost."""
         if session.items:
-            self.run.announce()
+            self._announce()
             self._forecast(session.config, [item.nodeid for item in session.items])
         return (yield)
+
+    def _announce(self) -> None:
+        from hil.errors import ConfigError
+
+        try:
+            self.run.announce()
+        except ConfigError as problem:
+            raise pytest.UsageError(str(problem)) from problem
 
     def _forecast(self, config: pytest.Config, nodeids: Sequence[str]) -> None:
         from hil.campaign.workload import forecast

@@ -13,9 +13,10 @@ from hil.evidence.coverage import CoverageFiles, CoverageRecord, DesignRecord, k
 from hil.evidence.coverage_results import results_of
 from hil.evidence.documents import plain
 from hil.limits import Verdict
+from hil.rtl.blocks import PATTERN, read_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from hil.coverage.model import CoverModel
@@ -43,22 +44,57 @@ def collected_of(article: str, dat: Path, built: Built) -> Collected:
     return Collected(article=article, design=spec.file.name, dat=dat, sources=sources, tool=built.simulator.identity)
 
 
-def designs_of(file: RigFile) -> list[tuple[Design, tuple[str, ...]]]:
-    """The designs that have goals on a rig, each with the articles that it stands for; none for one of block tests.
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A design that a run is judged by.
+
+    Args:
+        design: its sources, goals and waivers.
+        articles: the articles of the rig that it stands for; none for a design of block tests.
+        listed: whether the rig lists it as one that block tests must have run.
+    """
+
+    design: Design
+    articles: tuple[str, ...] = ()
+    listed: bool = False
+
+
+def designs_of(file: RigFile, tested: Iterable[Path] = ()) -> list[Judged]:
+    """The designs that a run is judged by: those of the rig's articles, those it lists, and those of block tests.
+
+    Args:
+        file: the rig file.
+        tested: the RTL files of the block tests that are planned.
 
     Raises:
         ConfigError: when an RTL file, or its list of waivers, is wrong.
     """
-    articles: dict[Path, list[str]] = {}
-    for name, table in file.dut.items():
-        if table.rtl is not None:
-            articles.setdefault(table.rtl, []).append(name)
-    articles |= {path: [] for path in file.rtl.block_designs if path not in articles}
-    designs = [(read_design(path), tuple(names)) for path, names in articles.items()]
-    for design, _ in designs:
-        if design.waivers is not None:
-            read_waivers(*design.waivers)
-    return [(design, names) for design, names in designs if design.language == "verilog"]
+    articles: dict[Path, list[str]] = {}  # by the file itself, however it is named
+    rtl = [(table.rtl, [name]) for name, table in file.dut.items() if table.rtl is not None]
+    named: list[tuple[Path, list[str]]] = [*rtl, *((path, []) for path in (*file.rtl.block_designs, *tested))]
+    for path, names in named:
+        articles.setdefault(path.resolve(), []).extend(names)
+    paths = {path.resolve(): path for path, _ in reversed(named)}
+    listed = {path.resolve() for path in file.rtl.block_designs}
+    designs = [Judged(read_design(paths[each]), tuple(names), each in listed) for each, names in articles.items()]
+    for each in designs:
+        for name, content in each.design.waivers:
+            read_waivers(name, content)
+    return designs
+
+
+def designs_of_plan(root: Path, nodeids: Iterable[str]) -> list[Path]:
+    """The RTL files of planned block tests, in order.
+
+    Args:
+        root: the folder that ids of tests are relative to.
+        nodeids: all tests that are planned.
+
+    Raises:
+        ConfigError: when a file of block tests cannot be read.
+    """
+    files = dict.fromkeys(root / nodeid.partition("::")[0] for nodeid in nodeids)
+    return list(dict.fromkeys(read_blocks(path).block for path in files if path.match(PATTERN)))
 
 
 @dataclass(frozen=True)
@@ -67,13 +103,13 @@ class RunCoverage:
 
     Args:
         folder: the run folder.
-        designs: the designs that have goals, each with the articles that it stands for.
+        designs: the designs that the run is judged by.
         model: the declared cover points.
         judged: whether the run is meant to reach its goals.
     """
 
     folder: Path
-    designs: Sequence[tuple[Design, tuple[str, ...]]]
+    designs: Sequence[Judged]
     model: CoverModel
     judged: bool
 
@@ -90,7 +126,7 @@ class RunCoverage:
             record = CoverageRecord(
                 judged=self.judged,
                 problems=(),
-                designs=tuple(self._recorded(design, names) for design, names in self.designs),
+                designs=tuple(self._recorded(each) for each in self.designs),
                 models=tuple((name, keep_text(self.folder, content)) for name, content in self.model.files),
             )
             problems = results_of(files, record).problems
@@ -98,14 +134,16 @@ class RunCoverage:
         except HilError as problem:
             raise EvidenceError(f"coverage cannot be judged: {problem}") from problem
 
-    def _recorded(self, design: Design, articles: tuple[str, ...]) -> DesignRecord:
-        waivers = None if design.waivers is None else (design.waivers[0], keep_text(self.folder, design.waivers[1]))
+    def _recorded(self, judged: Judged) -> DesignRecord:
+        design = judged.design
         return DesignRecord(
             name=design.name,
-            articles=articles,
+            articles=judged.articles,
             sources={name: keep_text(self.folder, content) for name, content in design.sources.items()},
             goals=_plain_goals(design),
-            waivers=waivers,
+            waivers=tuple((name, keep_text(self.folder, content)) for name, content in design.waivers),
+            language=design.language,
+            listed=judged.listed,
         )
 
 

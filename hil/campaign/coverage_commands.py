@@ -70,7 +70,7 @@ def check(rtl: Path) -> None:
     """
     try:
         design = read_design(rtl)
-        waivers = read_waivers(*design.waivers) if design.waivers else []
+        waivers = [waiver for name, content in design.waivers for waiver in read_waivers(name, content)]
     except HilError as problem:
         _refuse(str(problem))
     sources = {name: Source.of(name, content) for name, content in design.sources.items()}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hil.campaign.coverage import RunCoverage, collecting, designs_of
+from hil.campaign.coverage import RunCoverage, collecting, designs_of, designs_of_plan
 from hil.campaign.trial import Desk, Order, Trial
 from hil.clock import utc_now
 from hil.coverage.model import CoverModel
@@ -67,6 +67,7 @@ class RunSession:
         self.profile = Profile.load(settings.profiles)
         self.cover = CoverModel.load(settings.cover)
         self._coverage = RunCoverage(folder, designs_of(file), self.cover, judged)
+        self._root = settings.root
         self.planned: list[str] = []
         self._segments = SegmentFile(segment_file(folder, worker))
         self._requirements: Mapping[str, Sequence[str]] = {}
@@ -138,9 +139,15 @@ class RunSession:
     def announce(self) -> None:
         """Write the plan down before the first trial, so that a run that is killed tells what was planned.
 
+        Where coverage is collected, the designs of all planned block tests are among those it is judged by from now on.
+
         Raises:
-            EvidenceError: when it cannot be written.
+            ConfigError: when the goals or waivers of such a design are wrong.
+            EvidenceError: when the plan cannot be written.
         """
+        if self.file.rtl.coverage:
+            tested = designs_of_plan(self._root, self.planned)
+            self._coverage = replace(self._coverage, designs=designs_of(self.file, tested))
         announce(self.folder, self.planned, self.header, requirements=self._requirements)
 
     def trial(self, order: Order) -> Trial:

@@ -71,13 +71,22 @@ def forecast(blueprint: Blueprint, nodeids: Sequence[str], known: Known) -> list
     total, wall_s = sum(each[0] for each in estimates.values()), sum(each[1] for each in estimates.values())
     lines.append(
         f"rtl: budget {blueprint.file.rtl.budget_s:g} s of wall time per simulator and test; "
-        f"{len(estimates)} of {len(nodeids)} tests estimated: {total / 1e6:.3g} Mcycles, about {wall_s:.3g} s"
+        f"{len(estimates)} of {len(nodeids)} tests estimated: {total / 1e6:,.1f} Mcycles, about {_wall(wall_s)}"
         + (f"; {unknown} never ran on this machine" if unknown else "")
     )
     longest = sorted(estimates.items(), key=lambda each: (-each[1][1], each[0]))
     for nodeid, (cycles, seconds, bound) in longest[:_SHOWN]:
-        lines.append(f"rtl:   {nodeid.rpartition('/')[2]}: {bound}{cycles / 1e6:.3g} Mcycles, about {seconds:.2g} s")
+        lines.append(f"rtl:   {nodeid.rpartition('/')[2]}: {bound}{cycles / 1e6:,.1f} Mcycles, about {_wall(seconds)}")
     return lines
+
+
+def _wall(seconds: float) -> str:
+    """An estimated wall time, no finer than it is known.
+
+    >>> _wall(4.21), _wall(2771.0)
+    ('4.2 s', '46 min')
+    """
+    return f"{seconds:.2g} s" if seconds < 100.0 else f"{seconds / 60.0:.0f} min"
 
 
 def _speed(known: Known, simulator: str) -> float:

@@ -8,7 +8,7 @@ Pure functions of files and counts; nothing here knows a run folder, a rig or a 
 ``model``          the TOML file that declares them, and what hits come to
 ``dat``            the file that Verilator writes when a simulation ends
 ``points``         the points of a design as a table that is stored once, and a simulation's counts against it
-``sources``        HDL text: its lines, their hashes, and the modules (blocks) they belong to
+``sources``        HDL text: its lines, their hashes, the modules (blocks) they belong to, and what hides some of it
 ``elements``       lines, branches, toggles and cover statements with the hits of all tests together
 ``goals``          the ``[coverage]`` table of an RTL file
 ``waivers``        the list of justified gaps, and what makes one of them stale

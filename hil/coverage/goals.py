@@ -6,7 +6,7 @@
     line_pct = 100.0
     branch_pct = 100.0
     toggle_pct = 90.0
-    waivers = "receiver_waivers.toml"       # beside the RTL file
+    waivers = "receiver_waivers.toml"       # beside the RTL file; or a list of such files
 
     [coverage.block.tone_decoder]           # what differs for one block
     toggle_pct = 80.0
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hil.coverage.points import KINDS
 from hil.errors import ConfigError
 from hil.toml_lines import check, load_toml
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Percent = Annotated[float, Field(ge=0.0, le=100.0)]
+FileName = Annotated[str, Field(min_length=1)]
 
 
 class BlockGoals(BaseModel):
@@ -47,10 +49,22 @@ class BlockGoals(BaseModel):
 class CoverageTable(BlockGoals):
     """``[coverage]`` of an RTL file: goals that hold for every block, exceptions, and the list of justified gaps."""
 
-    waivers: str | None = Field(default=None, min_length=1, description="TOML file of waivers, beside the RTL file")
+    waivers: FileName | list[FileName] | None = Field(
+        default=None, description="TOML file of waivers, beside the RTL file, or several"
+    )
     block: dict[str, BlockGoals] = Field(
         default_factory=dict[str, BlockGoals], description="goals of one block, by its module's name"
     )
+
+    @property
+    def waiver_files(self) -> tuple[str, ...]:
+        """The files of waivers, none, one or several."""
+        return (self.waivers,) if isinstance(self.waivers, str) else tuple(self.waivers or ())
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is any goal at all, of every block or of one."""
+        return any(each.of_kind(kind) is not None for each in (self, *self.block.values()) for kind in KINDS)
 
     def goal(self, block: str, kind: str) -> float | None:
         """What a block must reach of a kind of element [percent]; None where nothing is asked."""
@@ -77,14 +91,14 @@ class Design:
         name: the RTL file, without its folder.
         sources: the bytes of each HDL file, by the name that the RTL file gives it.
         goals: its ``[coverage]`` table.
-        waivers: name and bytes of the waiver file; None when there is none.
+        waivers: name and bytes of each waiver file.
         language: "verilog", or one that nothing counts.
     """
 
     name: str
     sources: Mapping[str, bytes]
     goals: CoverageTable
-    waivers: tuple[str, bytes] | None = None
+    waivers: tuple[tuple[str, bytes], ...] = ()
     language: str = "verilog"
 
 
@@ -105,9 +119,8 @@ def read_design(path: Path | str) -> Design:
         )
     names = found.sources
     sources = {name: _read(path, name, f"{path}:{lines.of('sources', index)}") for index, name in enumerate(names)}
-    waivers = None
-    if goals.waivers is not None:
-        waivers = (goals.waivers, _read(path, goals.waivers, f"{path}:{lines.of('coverage', 'waivers')}"))
+    where = f"{path}:{lines.of('coverage', 'waivers')}"
+    waivers = tuple((name, _read(path, name, where)) for name in goals.waiver_files)
     return Design(path.name, sources, goals, waivers, found.language)
 
 

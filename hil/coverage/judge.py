@@ -150,6 +150,9 @@ class DesignResult:
 def judge_design(design: Design, elements: Mapping[str, SourceElements]) -> DesignResult:
     """Judge what all tests together reached of a design.
 
+    A design without any goal has a problem for it, and so has one whose sources hide points: what is not to be reached
+    stands in a goal below 100 or in a waiver, where it is seen. A VHDL design has a note instead: nothing counts it.
+
     Args:
         design: its sources, goals and waivers.
         elements: what was reached of each source, by its name; a source that was never simulated is not there.
@@ -157,10 +160,14 @@ def judge_design(design: Design, elements: Mapping[str, SourceElements]) -> Desi
     Raises:
         ConfigError: when the waiver file is none.
     """
+    if design.language != "verilog":
+        note = f"{design.name}: written in {design.language}, of which nothing counts coverage: it has no goals"
+        return DesignResult(design.name, (), (), (), (note,))
     sources = {name: Source.of(name, content) for name, content in design.sources.items()}
     found = {name: list(each.elements()) for name, each in elements.items() if name in sources and each}
-    waivers = read_waivers(*design.waivers) if design.waivers else []
-    resolved = [resolve(waiver, sources, found) for waiver in waivers]
+    resolved = [
+        resolve(waiver, sources, found) for name, content in design.waivers for waiver in read_waivers(name, content)
+    ]
     reasons = {
         (each.waiver.table.file, element): each.waiver for each in reversed(resolved) for element in each.elements
     }
@@ -175,7 +182,15 @@ def judge_design(design: Design, elements: Mapping[str, SourceElements]) -> Desi
         for name, source in sources.items()
         for block in _blocks(source, found.get(name, ()))
     ]
-    problems = [each.problem for each in resolved if each.problem] + not_overlapping(resolved)
+    problems = [] if design.goals.asks else [_no_goal(design)]
+    problems += [each.problem for each in resolved if each.problem] + not_overlapping(resolved)
+    problems += [
+        f"{source.name}:{each.line}: {each.text} takes points away without a reason and an approver: remove it, and "
+        "justify what no test reaches by a waiver"
+        for source in sources.values()
+        for each in source.pragmas
+        if each.hides_from == "coverage"
+    ]
     problems += _missed(design, blocks, any_data=bool(found))
     notes = [each.note for each in resolved if each.note]
     unknown = sorted(set(design.goals.block) - {block.name for block in blocks})
@@ -228,6 +243,13 @@ def _gap(source: Source, elements: Sequence[Element], waiver: Waiver | None) -> 
     first = elements[0]
     names = tuple(named(elements))
     return Gap(first.line, source.line(first.line).strip(), first.kind, names, len(elements), waiver)
+
+
+def _no_goal(design: Design) -> str:
+    return (
+        f"{design.name}: has no coverage goal, so that nothing could ever be missed: write a table [coverage] with "
+        "line_pct, branch_pct and toggle_pct in it"
+    )
 
 
 def _missed(design: Design, blocks: Sequence[BlockResult], *, any_data: bool) -> list[str]:

@@ -1,10 +1,9 @@
-"""HDL text: its lines, their hashes, and the modules they belong to."""
+"""HDL text: its lines, their hashes, the modules they belong to, and what in it hides something from whoever judges."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +12,12 @@ _EDGE = re.compile(
     r"\b(?:(?P<end>end(?:module|interface|program|package))\b"
     r"|(?P<begin>(?:macro)?module|interface|program|package)\s+(?:automatic\s+|static\s+)?(?P<name>[A-Za-z_]\w*))"
 )
+
+_HIDING = re.compile(
+    r"(?://|/\*)\s*(verilator\s+(?:lint|coverage|coverage_block)_off|(?:synopsys|synthesis|pragma)\s+translate_off)\b"
+)
+_CONTROL = "`verilator_config"
+_HIDES_FROM = {"lint_off": "lint", "translate_off": "synthesis"}
 
 FILE_SCOPE = "(file)"
 """The block of what stands outside of every module."""
@@ -35,6 +40,21 @@ class Block:
     name: str
     first: int
     last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pragma:
+    """A comment or a directive that hides something of a source from whoever judges it.
+
+    Args:
+        line: where it stands, from 1.
+        text: what it says, in one line.
+        hides_from: what does not see it: "coverage", "lint" or "synthesis".
+    """
+
+    line: int
+    text: str
+    hides_from: str
 
 
 @dataclass(frozen=True)
@@ -62,12 +82,10 @@ class Source:
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """Its modules, interfaces, programs and packages, in order."""
-        bare = _NOISE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), self.text)
-        starts = [0, *(found.end() for found in re.finditer("\n", bare))]
         found: list[Block] = []
         name, first = "", 0
-        for edge in _EDGE.finditer(bare):
-            line = bisect_right(starts, edge.start())
+        for edge in _EDGE.finditer(self._bare):
+            line = self._line_at(edge.start())
             if edge["begin"] and not name:
                 name, first = edge["name"], line
             elif edge["end"] and name:
@@ -76,6 +94,30 @@ class Source:
         if name:
             found.append(Block(name, first, len(self.lines)))
         return tuple(found)
+
+    @cached_property
+    def pragmas(self) -> tuple[Pragma, ...]:
+        """Everything in it that hides something from coverage, lint or synthesis, in order."""
+        found: list[Pragma] = []
+        for noise in _NOISE.finditer(self.text):
+            pragma = _HIDING.match(noise[0])
+            if pragma is not None:
+                words = pragma[1].split()
+                hides_from = _HIDES_FROM.get(words[-1], "coverage")
+                found.append(Pragma(self._line_at(noise.start()), " ".join(words), hides_from))
+        found += [
+            Pragma(self._line_at(control.start()), _CONTROL, "coverage")
+            for control in re.finditer(rf"{_CONTROL}\b", self._bare)
+        ]
+        return tuple(sorted(found, key=lambda each: each.line))
+
+    @cached_property
+    def _bare(self) -> str:
+        """The text with blanks in place of comments and strings."""
+        return _NOISE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), self.text)
+
+    def _line_at(self, offset: int) -> int:
+        return self.text.count("\n", 0, offset) + 1
 
     def block_of(self, line: int) -> str:
         """The block that a line (from 1) stands in."""

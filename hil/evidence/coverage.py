@@ -168,17 +168,21 @@ class DesignRecord:
 
     Args:
         name: the RTL file, without its folder.
-        articles: the articles of the rig that it stands for.
+        articles: the articles of the rig that it stands for; none for a design of block tests.
         sources: hash of each source's bytes, by the name that the RTL file gives it.
         goals: its ``[coverage]`` table.
-        waivers: name and hash of the waiver file; None when there is none.
+        waivers: name and hash of each waiver file.
+        language: "verilog", or one that nothing counts.
+        listed: whether the rig lists it as one that block tests must have run.
     """
 
     name: str
     articles: tuple[str, ...]
     sources: Mapping[str, str]
     goals: Document
-    waivers: tuple[str, str] | None = None
+    waivers: tuple[tuple[str, str], ...] = ()
+    language: str = "verilog"
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +192,7 @@ class CoverageRecord:
     Args:
         judged: whether the run was meant to reach its goals.
         problems: what kept it from that, one sentence each.
-        designs: the RTL files of the rig.
+        designs: the RTL files of the rig, and those of the block tests that were planned.
         models: name and hash of each file of cover points.
     """
 
@@ -216,7 +220,9 @@ class CoverageRecord:
                     "articles": list(each.articles),
                     "sources": [[name, digest] for name, digest in each.sources.items()],
                     "goals": each.goals,
-                    "waivers": None if each.waivers is None else list(each.waivers),
+                    "waivers": [list(file) for file in each.waivers],
+                    "language": each.language,
+                    "listed": each.listed,
                 }
                 for each in self.designs
             ],
@@ -247,13 +253,14 @@ def coverage_verdict(document: Document | None) -> Verdict | None:
 
 
 def _design(fields: Fields) -> DesignRecord:
-    waivers = None if fields.document.get("waivers") is None else _pair(fields, "waivers", fields.document["waivers"])
     return DesignRecord(
         name=fields.text("name"),
         articles=fields.texts("articles"),
         sources=dict(_pair(fields, "sources", each) for each in _items(fields, "sources")),
         goals=fields.table("goals").document,
-        waivers=waivers,
+        waivers=tuple(_pair(fields, "waivers", each) for each in _items(fields, "waivers")),
+        language=fields.text("language", "verilog"),
+        listed=fields.flag("listed"),
     )
 
 

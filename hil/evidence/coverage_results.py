@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from hil.coverage.points import PointTable
     from hil.evidence.coverage import CoverageFiles, CoverageRecord, DesignRecord
 
+_GENERATED = frozenset({"hil_top.v", "verilated_std.sv"})
+"""Files that are counted and belong to no design: the wrapper, and what Verilator brings along."""
+
 
 @dataclass(frozen=True, slots=True)
 class DesignCoverage:
@@ -31,7 +34,7 @@ class DesignCoverage:
         articles: what it stood for, in this run.
         tools: what simulated it, one text each.
         elsewhere: number of points that do not count, by file.
-        of_rig: whether it is an article's; otherwise a block test brought it.
+        of_rig: whether it is an article's; otherwise it is of block tests alone.
     """
 
     result: DesignResult
@@ -71,17 +74,24 @@ def results_of(files: CoverageFiles, record: CoverageRecord) -> RunResults:
         HilError: when a file in the folder is not what was recorded, or is none of its kind.
     """
     collected = _Collected(files)
-    designs = [collected.judged(_stored(files, each), each.articles, of_rig=True) for each in record.designs]
+    designs = [collected.judged(_stored(files, each), each.articles) for each in record.designs]
     known = {digest for each in record.designs for digest in each.sources.values()}
-    for name, sources in collected.others(known).items():
-        design = Design(name, {source: files.text(digest) for source, digest in sources.items()}, CoverageTable())
-        designs.append(collected.judged(design, (), of_rig=False))
+    others = [
+        collected.judged(Design(name, {each: files.text(digest) for each, digest in sources.items()}, CoverageTable()))
+        for name, sources in collected.others(known).items()
+    ]
     model = CoverModel((name, files.text(digest)) for name, digest in record.models)
     points = tuple(model.results(files.hits()))
     edited = tuple(problem for each in record.designs for problem in collected.edited(each))
-    problems = [*edited, *(problem for each in designs for problem in each.result.problems)]
+    problems = [*edited]
+    for each in record.designs:
+        problems += [*collected.not_tested(each), *collected.not_listed(each)]
+    named = {each.name for each in record.designs}  # what was edited stands among the others too, and is told already
+    judged = [*designs, *(each for each in others if each.result.name not in named)]
+    problems += [problem for each in judged for problem in each.result.problems]
     problems += [point.problem for point in points if point.problem]
-    return RunResults(tuple(designs), points, tuple(model.titles), tuple(problems), edited)
+    once = tuple(dict.fromkeys(problems))  # designs share sources, and what is wrong in them
+    return RunResults((*designs, *others), points, tuple(model.titles), once, edited)
 
 
 class _Collected:
@@ -90,12 +100,14 @@ class _Collected:
     def __init__(self, files: CoverageFiles) -> None:
         self._articles: dict[str, dict[str, None]] = {}  # articles by table
         self._designs: dict[str, dict[str, None]] = {}  # tables by design
+        self._ran: dict[str, set[str]] = {}  # articles and blocks by design
         counts: dict[str, list[int]] = {}
         for record in files.code():
             found = files.counts(record)
             counts[record.table] = added(counts[record.table], found) if record.table in counts else found
             self._articles.setdefault(record.table, {})[record.article] = None
             self._designs.setdefault(record.design, {})[record.table] = None
+            self._ran.setdefault(record.design, set()).add(record.article)
         self._tables = {digest: files.table(digest) for digest in counts}
         self._elements: dict[str, SourceElements] = {}
         for digest, table in self._tables.items():
@@ -104,7 +116,7 @@ class _Collected:
                 elements = self._elements.setdefault(source, SourceElements())
                 elements.add((point, hits) for point, hits in own if point.source == name)
 
-    def judged(self, design: Design, articles: tuple[str, ...], *, of_rig: bool) -> DesignCoverage:
+    def judged(self, design: Design, articles: tuple[str, ...] = ()) -> DesignCoverage:
         """A design with everything that was reached of its sources, in whatever build."""
         digests = {name: sha256(content).hexdigest() for name, content in design.sources.items()}
         elements = {name: self._elements[digest] for name, digest in digests.items() if digest in self._elements}
@@ -113,7 +125,7 @@ class _Collected:
         others = sorted({name for digest in tables for name in self._articles[digest]} - set(articles))
         elsewhere = {name: number for each in tables.values() for name, number in sorted(each.elsewhere.items())}
         return DesignCoverage(
-            judge_design(design, elements), (*articles, *others), _tools(tables.values()), elsewhere, of_rig
+            judge_design(design, elements), (*articles, *others), _tools(tables.values()), elsewhere, bool(articles)
         )
 
     def others(self, known: set[str]) -> dict[str, dict[str, str]]:
@@ -125,6 +137,26 @@ class _Collected:
                     if digest not in known:
                         found.setdefault(design, {})[name] = digest
         return found
+
+    def not_tested(self, design: DesignRecord) -> list[str]:
+        """That none of a listed design's block tests was counted; another design may have reached parts of it."""
+        ran = self._ran.get(design.name, set()) - set(design.articles)
+        if ran or not design.listed or design.language != "verilog":
+            return []
+        return [
+            f"{design.name}: block_designs lists it, but none of its block tests ran with coverage, so that its goals "
+            "are missed: run them, on Verilator, or take it off the list"
+        ]
+
+    def not_listed(self, design: DesignRecord) -> list[str]:
+        """Files of a design that the simulator counted, and that no goal holds for: the RTL file does not name them."""
+        files = {name for digest in self._designs.get(design.name, ()) for name in self._tables[digest].elsewhere}
+        return [
+            f"{design.name}: {name} is part of the design and is not among its sources, so that no goal holds for it: "
+            "list it there"
+            for name in sorted(files - _GENERATED)
+            if ": " not in name  # a kind of points that is not counted
+        ]
 
     def edited(self, design: DesignRecord) -> list[str]:
         """Sources that were simulated with another text than the one that is judged."""
@@ -156,6 +188,6 @@ def _stored(files: CoverageFiles, record: DesignRecord) -> Design:
         goals = CoverageTable.model_validate(record.goals)
     except ValidationError as error:
         raise EvidenceError(f"coverage goals of {record.name}: {error.errors(include_url=False)[0]['msg']}") from error
-    waivers = None if record.waivers is None else (record.waivers[0], files.text(record.waivers[1]))
+    waivers = tuple((name, files.text(digest)) for name, digest in record.waivers)
     sources = {name: files.text(digest) for name, digest in record.sources.items()}
-    return Design(record.name, sources, goals, waivers)
+    return Design(record.name, sources, goals, waivers, record.language)

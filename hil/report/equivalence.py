@@ -38,6 +38,8 @@ class Comparison:
     """What two runs have in common, and where they differ."""
 
     common: int = 0
+    alone: list[str] = field(default_factory=list[str])
+    """Tests that one of the two runs does not have."""
     verdicts: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     """Tests whose verdicts differ: test, verdict of one, verdict of the other."""
     missing: list[str] = field(default_factory=list[str])
@@ -46,14 +48,21 @@ class Comparison:
     """Numbers, by the name of the measurement."""
 
     @property
+    def is_whole(self) -> bool:
+        """Whether both runs have the same tests."""
+        return not self.alone
+
+    @property
     def is_equal(self) -> bool:
-        """Whether there is something to compare, and nothing differs more than it may."""
+        """Whether there is something to compare, and nothing that is in both runs differs more than it may."""
         near = all(spread.is_near for spread in self.spreads.values())
         return bool(self.common) and not self.verdicts and not self.missing and near
 
     def lines(self) -> list[str]:
         """All of it as text."""
         lines = [f"{self.common} tests in both runs, {len(self.verdicts)} with different verdicts"]
+        if self.alone:
+            lines.append(f"  {len(self.alone)} tests are in one of the runs only, {self.alone[0]} the first of them")
         lines += [f"  {test}: {one} and {other}" for test, one, other in self.verdicts]
         lines += [f"  {what}: taken in one of the runs only" for what in self.missing]
         for name, spread in sorted(self.spreads.items()):
@@ -79,6 +88,7 @@ def compare(one: Run, other: Run, within: Mapping[str, float]) -> Comparison:
     """
     found = Comparison()
     others = {test.nodeid: test for test in other.tests}
+    found.alone = sorted({test.nodeid for test in one.tests} ^ set(others))
     for test in one.tests:
         if test.nodeid in others:
             found.common += 1

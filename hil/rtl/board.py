@@ -152,11 +152,18 @@ def _discrete_in(article: RtlArticle, name: str, bind: Binding) -> None:
 def _discrete_out(article: RtlArticle, name: str, bind: Binding) -> None:
     switch, port = cast("DigitalOutput", article.live_ports[name]), cast("DiscreteOut", bind).port
 
-    def feed(*_: object) -> None:
-        on = article.powered and article.fpga.powered and article.fpga.started and article.fpga.value(port) != 0
+    told = [0]
+
+    def feed() -> None:
+        on = article.powered and article.fpga.powered and told[0] != 0
         switch.set(on, article.supply_v if article.powered else 0.0)
 
-    article.fpga.on_output(port, feed)
+    def heard(level: int) -> None:
+        told[0] = level
+        feed()
+
+    article.fpga.on_output(port, heard)
+    article.fpga.on_power(lambda _on: told.__setitem__(0, 0))
     article.feed(feed)
 
 
@@ -200,7 +207,7 @@ def _can(article: RtlArticle, name: str, bind: Binding) -> None:
 def _uart(article: RtlArticle, name: str, bind: Binding) -> None:
     del bind
     out = cast("DatagramPin", article.live_ports[f"{name}_out"])
-    article.fpga.on_event(name, out.send)
+    article.fpga.on_event(name, lambda byte: out.send(byte) if byte else None)  # a framing error is no datagram
     heard = cast("DatagramPin", article.live_ports[f"{name}_in"])
     heard.on(lambda payload, _sent_ns: article.fpga.command(name, payload))
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, cast
 
 from hil.errors import ConfigError, RtlError
 from hil.rtl.ports import read_top
-from hil.rtl.tools import python_identity
+from hil.rtl.tools import compiler_version, python_identity
 from hil.rtl.wrapper import TOP, wrap
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ _VERILATOR_FLAGS = (
     "--timing", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", "--x-assign", "unique", "--x-initial", "unique",
     "-CFLAGS", "-std=c++20 -fcoroutines -O3",
 )  # fmt: skip
+_KEEP_DAYS = 30.0
+_LEFTOVERS = ("*.gch", "*.o", "*.a")  # of the compiler: two precompiled headers alone take 200 MB
 _COVERAGE_FLAGS = ("--coverage-line", "--coverage-toggle", "--coverage-user")
 # the runner makes every signal of a Verilator model public, which costs half its speed: drop that, and exec the binary
 _SHIM = """#!/bin/sh
@@ -155,16 +157,25 @@ def build(spec: RtlSpec, simulator: Simulator, variant: Variant, parameters: Map
     _check_ports(spec, top)
     wrapper = "" if spec.language == "vhdl" else wrap(spec, top, parameters, served=variant.served)
     digest = _digest(spec, simulator, variant, wrapper, parameters)
-    folder = cache_folder() / f"{spec.name}-{simulator.name}-{digest[:20]}"
+    folder = cache_folder() / f"{spec.name}-{simulator.name}-{_place(spec, variant, digest)[:20]}"
     made = Built(spec, top, simulator, variant, folder, digest, dict(parameters))
     if not (folder / "built").exists():
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (folder / "built").exists():
+                _forget_old((folder / "lock").stat().st_mtime)
                 _compile(made, wrapper)
                 (folder / "built").write_text(digest)
+    (folder / "built").touch()
     return made
+
+
+def _forget_old(now_s: float) -> None:
+    """Remove builds that nobody has used for long."""
+    for built in cache_folder().glob("*/built"):
+        if built.stat().st_mtime < now_s - _KEEP_DAYS * 86400.0:
+            shutil.rmtree(built.parent, ignore_errors=True)
 
 
 def _check_ports(spec: RtlSpec, top: HdlTop) -> None:
@@ -193,15 +204,21 @@ def _check_ports(spec: RtlSpec, top: HdlTop) -> None:
 def _digest(
     spec: RtlSpec, simulator: Simulator, variant: Variant, wrapper: str, parameters: Mapping[str, int | str]
 ) -> str:
-    parts = [spec.top, spec.language, wrapper, repr(variant), repr(sorted(parameters.items())), sys.executable]
-    parts += [*simulator.identity.values(), *python_identity().values(), *_VERILATOR_FLAGS, _SHIM]
-    parts += [*sorted(spec.upsets.registers), "forceable"]
-    if variant.coverage:  # a coverage file names the sources by the path they were built from
-        parts += [str(path) for path in spec.source_files]
+    """What the build is made of, wherever it is made: evidence names it."""
+    parts = [spec.top, spec.language, wrapper, repr(variant), repr(sorted(parameters.items()))]
+    parts += [*simulator.identity.values(), *python_identity().values()]
+    if simulator.name == "verilator":
+        parts += [*_VERILATOR_FLAGS, *_COVERAGE_FLAGS, _SHIM, *sorted(spec.upsets.registers), compiler_version()]
     whole = hashlib.sha256("\0".join(parts).encode())
     for source in spec.source_files:
         whole.update(b"\0" + source.name.encode() + b"\0" + source.read_bytes())
     return whole.hexdigest()
+
+
+def _place(spec: RtlSpec, variant: Variant, digest: str) -> str:
+    """Where the build lies: it embeds this interpreter, and a coverage file names the sources by their path."""
+    parts = [digest, sys.executable, *(str(path) for path in spec.source_files if variant.coverage)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def _compile(made: Built, wrapper: str) -> None:
@@ -241,6 +258,8 @@ def _compile(made: Built, wrapper: str) -> None:
         raise RtlError(
             f"{spec.file}: {spec.top} does not build on {simulator.name} {simulator.version}:\n{tail}\n(log: {log})"
         )
+    for left in (each for pattern in _LEFTOVERS for each in model.glob(pattern)):
+        left.unlink()
     model.rename(folder / "model")
 
 

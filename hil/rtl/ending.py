@@ -7,9 +7,9 @@ import signal
 import textwrap
 
 _COMPLAINT = re.compile(
-    r"^(?:ERROR|FATAL)[: ]|: (?:ERROR|FATAL):|%Error|%Fatal|assertion failed|"
-    r"\((?:assertion|report) (?:error|failure)\)",
-    re.IGNORECASE,
+    r"^(?:ERROR|FATAL): .+:\d+: "  # Icarus
+    r"|^(?:\[[\d.]+\w*\] )?%(?:Error|Fatal)\b"  # Verilator
+    r"|^\S.*:\d+:\d+:@\w+:\((?:assertion|report) (?:error|failure)\)"  # GHDL
 )
 _WHEN = re.compile(r"^ +(Time: \d+ +Scope: \S+)")
 _FINISH = re.compile(r"^- \S+:[1-9]\d*: Verilog \$finish", re.MULTILINE)
@@ -29,7 +29,7 @@ def complaints(log: str) -> list[str]:
     """
     found: list[str] = []
     for line in log.splitlines():
-        if _COMPLAINT.search(line) and "cocotb" not in line:
+        if _COMPLAINT.search(line):
             found.append(line)
         elif found and (when := _WHEN.match(line)):
             found[-1] += f" ({when[1]})"

@@ -4,11 +4,14 @@
 - ``seu_rate``: random flips of the registers that the RTL file lists, ``per_s`` of them a second on average.
 - ``stuck``: a net is held at ``level`` (0 or 1; every bit of it) until the fault ends; ``net``.
 - ``clock_stop``: the clock stands still until the fault ends.
-- ``reset_glitch``: the reset is asserted for ``width_ns``.
+- ``reset_glitch``: the reset is asserted for ``width_ns``, whole clock periods.
+
+A fault acts at the exchange instant at which an input of now would act, up to a clock period later than it was given.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from hil.clock import Phase
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from hil.faults import Fault
     from hil.rtl.port import FpgaHandle
 
+_PS = 1000
 KINDS = ("seu", "seu_rate", "stuck", "clock_stop", "reset_glitch")
 """The kinds an FPGA knows."""
 
@@ -73,7 +77,7 @@ class FpgaFaults:
                 )
             case _:
                 fault.take_only("width_ns")
-                return self._glitch(round(fault.number("width_ns", least=1.0)))
+                return self._glitch(fault.number("width_ns", least=1.0))
 
     def flip(self, register: str, bit: int) -> None:
         """Flip one bit of a register, and read it back.
@@ -81,6 +85,7 @@ class FpgaFaults:
         Raises:
             HilError: for a bit the register does not have, or whose level is unknown.
         """
+        self._fpga.live.to_instant()
         bits = self._fpga.peek(register)
         if not 0 <= bit < len(bits):
             raise HilError(f"{register} has {len(bits)} bits, 0 to {len(bits) - 1}; there is no bit {bit}")
@@ -133,10 +138,17 @@ class FpgaFaults:
         for begin in self._lasting if on else ():
             begin()
 
-    def _glitch(self, width_ns: int) -> Callable[[], None]:
+    def _glitch(self, width_ns: float) -> Callable[[], None]:
+        whole_ns = math.lcm(self._fpga.spec.clock.period_ps, _PS) // _PS
+        if width_ns % whole_ns:
+            nearest = max(round(width_ns / whole_ns), 1) * whole_ns
+            raise HilError(
+                f"width_ns = {width_ns:g}: a reset is asserted and released at exchange instants, one in a clock "
+                f"period, so that it must be a multiple of {whole_ns} ns; the nearest is {nearest}"
+            )
         self._fpga.live.hold_reset(on=True)
         end = self._clock.at(
-            self._clock.now + width_ns,
+            self._clock.now + round(width_ns),
             lambda: self._if_powered(lambda: self._fpga.live.hold_reset(on=False)),
             Phase.WIRE,
         )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hil.rtl.launch import drivable
+from hil.errors import RtlError
+from hil.rtl.launch import WRITING_S, drivable
 from hil.rtl.link import SILENCE_S
 from hil.rtl.session import Session, Terms
 from hil.rtl.wrapper import told_outputs
@@ -31,7 +32,7 @@ _SEEDS = 2**31 - 2
 class HostParts:
     """What a host is made of: clock and source, the noise of power-up, wall-time limits [s], coverage, port record.
 
-    ``budget_s`` is what one simulator may use in all, ``silence_s`` after what time without a sign of life it is hung.
+    ``budget_s`` is what all power-ups together may use; after ``silence_s`` without a sign of life one is called hung.
 
     ``covered`` takes the file with the coverage of one power-up when it is written; the file is removed afterwards.
     """
@@ -65,7 +66,7 @@ class FpgaHost:
         self.busy_s = 0.0
         """Wall time that took [s]."""
         self.inside: dict[str, str] = {}
-        """What ran it, as its simulator said from inside: simulator, Python, cocotb."""
+        """What ran it, as its simulator said from inside: simulator, hash of the running binary, Python, cocotb."""
 
     @property
     def spec(self) -> RtlSpec:
@@ -99,6 +100,7 @@ class FpgaHost:
         terms = Terms(
             seed=seed,
             budget_s=parts.budget_s,
+            spent_s=self.busy_s,
             coverage_file=coverage,
             trace=parts.trace.put,
             silence_s=parts.silence_s,
@@ -107,22 +109,29 @@ class FpgaHost:
         if coverage is not None:
             self._coverage[id(session)] = coverage
         parts.source.add(session)
-        self.inside = {name: str(session.hello[name]) for name in ("simulator", "python", "cocotb")}
+        self.inside = {name: str(session.hello[name]) for name in ("simulator", "binary_sha256", "python", "cocotb")}
         return session
 
     def stop(self, session: Session) -> None:
         """End a simulator; its coverage is handed on.
 
         Raises:
-            RtlError: when the design complained while it ran.
+            DesignError: when the design complained while it ran.
+            RtlError: when it should have left its coverage and did not.
         """
         self._parts.source.remove(session)
         self.cycles += session.cycles
-        self.busy_s += session.busy_s
+        self.busy_s = session.busy_s
+        whole = session.alive
+        written = self._coverage.pop(id(session), None)
         try:
             session.close()
+            if whole and written is not None and not written.stat().st_size:
+                raise RtlError(
+                    f"{self.article}: its simulator has not written its coverage within {WRITING_S:.0f} s of wall "
+                    "time, and what the test covered is lost; is the disk full, or the machine overloaded?"
+                )
         finally:
-            written = self._coverage.pop(id(session), None)
             if written is not None:
                 if written.stat().st_size:
                     self._parts.covered(written)

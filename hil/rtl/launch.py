@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from hil.clock import Stopwatch
 from hil.errors import DesignError, RtlError
 from hil.rtl import protocol
 from hil.rtl.ending import complaints, how_it_ended, told
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 GRACE_S = 1.0
 """How long a simulator may take to end after goodbye before it is killed [s of wall time]."""
 START_TIMEOUT_S = 12.0
-"""How long a simulator may take to greet [s of wall time]."""
+"""How long a simulator may take to connect and to greet [s of wall time]."""
+WRITING_S = 30.0
+"""How long one may write its coverage or waveform after goodbye before it is killed [s of wall time]."""
 _PEER = "hil.rtl.peer.server"
 _LOG_LINES = 25
 _ADDRESS_MAX = 107  # characters of the path of a socket
@@ -223,9 +226,10 @@ class PeerProcess:
         Raises:
             RtlError: when it does not in time.
         """
+        watch = Stopwatch()
         try:
-            self._link = self._accept(listener)
-            return protocol.unpack_json(self.receive(START_TIMEOUT_S))
+            self._link = self._accept(listener, watch)
+            return protocol.unpack_json(self.receive(max(START_TIMEOUT_S - watch.elapsed_s, GRACE_S)))
         except (OSError, RtlError, ValueError) as problem:
             code = self.process.wait(GRACE_S)
             log = self.process.text()
@@ -239,14 +243,14 @@ class PeerProcess:
                 f"the simulator of {design} did not greet: {how}; the end of its log:\n{self.process.tail()}"
             ) from problem
 
-    def _accept(self, listener: socket.socket) -> socket.socket:
+    def _accept(self, listener: socket.socket, watch: Stopwatch) -> socket.socket:
         """Wait for the peer to connect, as long as its process lives.
 
         Raises:
             RtlError: when the process ends, or the time is up.
         """
         listener.settimeout(0.05)
-        for _ in range(round(START_TIMEOUT_S / 0.05)):
+        while watch.elapsed_s < START_TIMEOUT_S:
             try:
                 return listener.accept()[0]
             except TimeoutError:
@@ -284,7 +288,7 @@ class PeerProcess:
             self.send(protocol.pack_json({"ask": "bye"}))
             self.receive(GRACE_S)
         if self._writes:
-            self.process.wait(GRACE_S * 3)
+            self.process.wait(WRITING_S)
 
     def close(self) -> None:
         """End it however it is, and remove its folder."""

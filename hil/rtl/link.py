@@ -36,6 +36,7 @@ class Link:
         article: the article it stands in for, for messages.
         seed: seed of what comes up random.
         budget_s: wall time it may use in all [s].
+        spent_s: how much of that was used before it began [s].
         coverage_file: where it writes its coverage when it says goodbye.
         silence_s: wall time without a sign of life after which it is called hung [s].
 
@@ -50,6 +51,7 @@ class Link:
         article: str,
         seed: int,
         budget_s: float,
+        spent_s: float = 0.0,
         coverage_file: Path | None = None,
         silence_s: float = SILENCE_S,
     ) -> None:
@@ -68,8 +70,8 @@ class Link:
         self.hello = self._peer.hello
         self.grants = 0
         """How many grants were given."""
-        self.busy_s = 0.0
-        """Wall time that grants took [s]."""
+        self.busy_s = spent_s
+        """Wall time that grants took, with what was spent before [s]."""
 
     @property
     def alive(self) -> bool:

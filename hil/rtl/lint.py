@@ -1,4 +1,8 @@
-"""Lint with Verilator: every warning it knows of, in every source of a design, with file and line."""
+"""Lint with Verilator: every warning it knows of, in every source of a design, with file and line.
+
+What hides something from a judge is found as well: a comment that switches warnings or coverage off, or takes lines
+out of synthesis, stands in the source without a reason and an approver.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hil.coverage.sources import Source
 from hil.errors import RtlError
 from hil.rtl import tools
 
@@ -20,6 +25,9 @@ if TYPE_CHECKING:
 _FINDING = re.compile(r"^%(?P<kind>(?:Warning|Error)(?:-\w+)?): (?:(?P<file>[^:\n]+):(?P<line>\d+):\d+: )?(?P<text>.*)")
 _SUMMARY = re.compile(r"Exiting due to \d+")
 _TIMEOUT_S = 120.0
+
+HIDING = "HIDING"
+"""Code of a finding that is not Verilator's: a comment or directive that hides something of the source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,7 @@ class Finding:
 
 
 def lint(spec: RtlSpec, parameters: Mapping[str, int | str] | None = None) -> list[Finding]:
-    """What Verilator warns of in a design with every warning switched on.
+    """What Verilator warns of in a design with every warning switched on, and what in its sources hides something.
 
     Args:
         spec: the design, in Verilog.
@@ -61,7 +69,16 @@ def lint(spec: RtlSpec, parameters: Mapping[str, int | str] | None = None) -> li
     found = _findings(done.stdout + done.stderr, [path.name for path in spec.source_files])
     if done.returncode != 0 and not found:
         raise RtlError(f"{spec.file}: verilator ended with code {done.returncode}: {done.stderr[-500:]}")
-    return found
+    return [*_hidden(spec), *found]
+
+
+def _hidden(spec: RtlSpec) -> list[Finding]:
+    """What takes something of a source away from lint, coverage or synthesis."""
+    return [
+        Finding(HIDING, path.name, pragma.line, f"{pragma.text} hides something from {pragma.hides_from}: remove it")
+        for path in spec.source_files
+        for pragma in Source.of(path.name, path.read_bytes()).pragmas
+    ]
 
 
 def _findings(text: str, names: Sequence[str]) -> list[Finding]:

@@ -52,7 +52,7 @@ class FpgaHandle:
 
     @property
     def started(self) -> bool:
-        """Whether it has power and its power-up reset is over; before that its outputs mean nothing."""
+        """Whether it has power and its power-up reset is over, so that every output must be known."""
         return self._session is not None and self._session.alive and self._session.started
 
     def power(self, on: bool) -> None:
@@ -94,6 +94,7 @@ class FpgaHandle:
     def on_output(self, port: str, fn: Callable[[int], None]) -> None:
         """Call ``fn(value)`` at every change of an output port, on the rig clock at its instant.
 
+        In the power-up reset a level is told from the second clock on if it is known: the device has it at its pin.
         An output that is unknown (X or Z) after the reset ends the test as FAIL, naming the port.
         """
         self._known(port, "output", self._outputs)
@@ -143,11 +144,16 @@ class FpgaHandle:
             tones: frequency [Hz] and amplitude [LSB] of each.
             noise_lsb: white noise on top, rms [LSB].
         """
-        self.command(binding, json.dumps({"tones": list(tones), "noise_lsb": noise_lsb}).encode(), keep=True)
+        self._sampled(binding, {"tones": list(tones), "noise_lsb": noise_lsb})
 
     def level(self, binding: str, level_lsb: float) -> None:
         """The mean of a sampled input from now on [LSB]."""
-        self.command(binding, json.dumps({"level_lsb": level_lsb}).encode(), keep=True)
+        self._sampled(binding, {"level_lsb": level_lsb})
+
+    def _sampled(self, binding: str, told: dict[str, object]) -> None:
+        """Tell a sampled input something new; what it was told before holds beside it, at the next power-up too."""
+        before = json.loads(self._said.get(binding, b"{}"))
+        self.command(binding, json.dumps({**before, **told}).encode(), keep=True)
 
     def codes(self, binding: str, codes: Sequence[int]) -> None:
         """What an SPI converter converts from now on, one code per channel."""

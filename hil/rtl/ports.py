@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from hil.rtl.spec import RtlSpec
 
+_IMPORTS = re.compile(r"^(?:\s*import\b[^;]*;)+")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|\(\*.*?\*\)", re.DOTALL)
 _PORT = re.compile(
     r"^(?P<direction>input|output)\s+(?:(?:wire|reg|logic|var)\s+)*(?P<signed>signed\s+)?"
@@ -83,7 +84,7 @@ def _verilog(spec: RtlSpec, source: Path) -> HdlTop | None:
     start = re.search(rf"\bmodule\s+{re.escape(spec.top)}\b", text)
     if start is None:
         return None
-    rest = text[start.end() :].lstrip()
+    rest = _IMPORTS.sub("", text[start.end() :], count=1).lstrip()
     parameters: dict[str, str] = {}
     if rest.startswith("#"):
         inner, rest = _bracketed(rest[1:].lstrip())

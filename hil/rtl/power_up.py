@@ -14,10 +14,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from hil.rtl.synthesis import UNDEFINED_RESET
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
-    from hil.rtl.spec import RtlSpec
+    from hil.rtl.spec import RtlSpec, UnresetTable
     from hil.rtl.synthesis import Netlist
 
 _KNOWN: Final = 2
@@ -53,13 +55,13 @@ class PowerUp:
 
     Args:
         unset: registers that are unknown after reset, can reach an output, and are not declared.
-        declared: those that the RTL file declares, with the justification it gives.
+        declared: those that the RTL file declares, with the justification and the approver it gives.
         stale: declarations of registers that are none of these.
         initial: registers that start from an initial value of the source, which a reset alone would not give.
     """
 
     unset: tuple[Unset, ...]
-    declared: dict[str, str] = field(default_factory=dict[str, str])
+    declared: Mapping[str, UnresetTable] = field(default_factory=dict[str, "UnresetTable"])
     stale: tuple[str, ...] = ()
     initial: tuple[str, ...] = ()
 
@@ -116,7 +118,7 @@ class _Circuit:
 
     def __init__(self, netlist: Netlist) -> None:
         self._netlist = netlist
-        self._bits = {"0": 0, "1": 1, "x": 2, "z": 2}  # the first three values stand for themselves
+        self._bits = {"0": 0, "1": 1, "x": 2, "z": 2}  # constants: what is undefined (x) or open (z) is as unset
         self.names: dict[int, list[str]] = defaultdict(list)
         self._places: dict[str, str] = {}
         self.initial: dict[int, int] = {}
@@ -161,7 +163,7 @@ class _Circuit:
     def reset(self, port: str, level: int, clocks: int) -> list[int]:
         """Every bit's value after some clocks with the reset asserted, from a power-up that nobody knows."""
         values = [_KNOWN] * (max(self._bits.values()) + 1)
-        values[0], values[1] = 0, 1
+        values[0], values[1], values[2] = 0, 1, _UNSET
         for bit in self.state:
             values[bit] = self.initial.get(bit, _UNSET)
         for bit in self._netlist["ports"].get(port, {"bits": ()})["bits"]:
@@ -229,7 +231,8 @@ class _Circuit:
         if kind in ("$_DFF_P_", "$_DFF_N_"):
             self._flip_flops.append(_FlipFlop(q, _same, (pins["D"],)))
         elif reset is not None:
-            active, value = (0 if reset[1] == "N" else 1), int(reset[2])
+            value = _UNSET if UNDEFINED_RESET in cell["attributes"] else int(reset[2])
+            active = 0 if reset[1] == "N" else 1
             self._flip_flops.append(
                 _FlipFlop(q, lambda values: _mux(_with(values, active, value)), (pins["D"], pins["R"]))
             )

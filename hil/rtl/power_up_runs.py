@@ -8,6 +8,7 @@ the registers; this finds what the outputs do, with the inputs that a test gives
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,12 +58,22 @@ class PowerUpRuns:
         runs: what was run.
         until_ns: for how long [ns since power-up].
         changes: how many times outputs changed in the first run after the reset: 0 says that little was asked.
+        shown: what each output showed in the first run after the reset, in order, as bits.
+        said: how often each binding said something in the first run after the reset: a frame, a byte, a duty.
     """
 
     doubts: tuple[Doubt, ...]
     runs: tuple[str, ...]
     until_ns: int
     changes: int
+    shown: Mapping[str, tuple[str, ...]]
+    said: Mapping[str, int]
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """The outputs that changed after the reset and the bindings that said something; none: little was asked."""
+        outputs = (output for output, levels in self.shown.items() if len(levels) > 1)
+        return (*outputs, *(binding for binding, times in self.said.items() if times))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +127,9 @@ def power_up_runs(
     doubts += _said_otherwise(courses)
     changes = sum(len(levels) - 1 for levels in courses[0].outputs.values())
     found = sorted((doubt for doubt in doubts if doubt), key=lambda doubt: (doubt.at_ns, doubt.output))
-    return PowerUpRuns(tuple(found), tuple(course.name for course in courses), until_ns, changes)
+    shown = {output: tuple(bits for _, bits in levels) for output, levels in courses[0].outputs.items()}
+    said = Counter(binding for _, binding, _ in courses[0].said)
+    return PowerUpRuns(tuple(found), tuple(course.name for course in courses), until_ns, changes, shown, said)
 
 
 def _course(built: Built, seed: int, until_ns: int, inputs: Sequence[Input]) -> _Course:
@@ -135,6 +148,7 @@ def _course(built: Built, seed: int, until_ns: int, inputs: Sequence[Input]) -> 
                 elif levels[-1][1] != bits[place]:
                     levels.append((at_ps, bits[place]))
         said = [(at_ps, binding, what) for at_ps, binding, what in solo.said if at_ps >= begin_ps]
+        said.sort(key=lambda each: each[:2])  # which of two bindings speaks first within an instant means nothing
     return _Course(name, simulator.four_state, outputs, said)
 
 

@@ -18,7 +18,9 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-VERSION = 1
+VERSION = 2
+RESET_CLOCKS = 2
+"""Clocks after power-up from which a known output is told although the reset still lasts: it is there at the pins."""
 BINDINGS = 0x8000
 """Channels from here on are bindings, by their place in the RTL file."""
 NOT_REACHED = 0xFFFF

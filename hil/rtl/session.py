@@ -14,7 +14,7 @@ from hil.errors import DesignError, RtlError, UnknownLevelError
 from hil.rtl import protocol
 from hil.rtl.ending import told
 from hil.rtl.link import SILENCE_S, Link, answer_text, level_of, slices
-from hil.rtl.protocol import Item
+from hil.rtl.protocol import RESET_CLOCKS, Item
 from hil.units import format_time
 
 if TYPE_CHECKING:
@@ -31,12 +31,14 @@ _PS = 1000
 class Terms:
     """How a session is run: seed of the power-up, wall-time budget [s], where coverage goes, who is told of changes.
 
+    ``spent_s`` is what the power-ups before it have used of the budget [s].
     ``trace`` is called with (rig time [ns], signal, bits) for every input and output that changes and every byte of a
     serial line; ``silence_s`` is the wall time without a sign of life after which its simulator is called hung [s].
     """
 
     seed: int
     budget_s: float
+    spent_s: float
     coverage_file: Path | None
     trace: Callable[[int, str, str], None]
     silence_s: float = SILENCE_S
@@ -67,6 +69,7 @@ class Session:
             article=article,
             seed=terms.seed,
             budget_s=terms.budget_s,
+            spent_s=terms.spent_s,
             coverage_file=terms.coverage_file,
             silence_s=terms.silence_s,
         )
@@ -74,11 +77,13 @@ class Session:
         self._bindings = list(built.spec.bind)
         self._pending: list[Item] = []
         self._told = ""
-        self._reset_ps = (4 * built.spec.reset.cycles + 3) * built.spec.clock.period_ps // 4
+        self._period_ps = built.spec.clock.period_ps
+        self._phase_ps = 3 * self._period_ps // 4
+        self._reset_ps = built.spec.reset.cycles * self._period_ps + self._phase_ps
         self._on_output: dict[str, list[Callable[[int], None]]] = {}
         self._on_event: dict[str, list[Callable[[bytes], None]]] = {}
         self._open = True
-        self._started = self._unknown_told = False
+        self._shown = self._started = self._unknown_told = False
         self.granted_ns = self.powered_ns
         """Rig time up to which everything it will say is known [ns]."""
 
@@ -124,7 +129,7 @@ class Session:
 
     @property
     def started(self) -> bool:
-        """Whether its power-up reset is over and it has said what its outputs are."""
+        """Whether its power-up reset is over, so that every output must be known."""
         return self._started
 
     @property
@@ -183,25 +188,33 @@ class Session:
             return
         if reply.outputs:
             before, self._told = self._told, reply.outputs
-            starts = not self._started and reply.reached_ps > self._reset_ps
-            self._started = self._started or starts
+            anew = self._begins(reply.reached_ps)
             for port, place in self._places.items():
                 bits = reply.outputs[place]
                 if bits != before[place]:
                     self._trace(at_ns, port, bits)
-                if self._started and (starts or bits != before[place]):
+                if self._shown and (anew or bits != before[place]):
                     self._tell(port, bits, at_ns)
         for event in reply.events:
             binding = self._bindings[event.channel - protocol.BINDINGS]
             if self._spec.bind[binding].kind == "uart" and event.payload:
-                self._trace(at_ns, binding, f"{event.payload[0]:08b}")
+                self._trace(at_ns, f"{binding}_byte", f"{event.payload[0]:08b}")
             for fn in self._on_event.get(binding, ()):
                 fn(event.payload)
+
+    def _begins(self, reached_ps: int) -> bool:
+        """Whether outputs are to be told in full: from the first clocks of the reset on, and when it is over."""
+        shown, started = self._shown, self._started
+        self._shown = reached_ps >= self._phase_ps + RESET_CLOCKS * self._period_ps
+        self._started = reached_ps > self._reset_ps
+        return self._shown != shown or self._started != started
 
     def _tell(self, port: str, bits: str, at_ns: int) -> None:
         level = level_of(bits)
         if level is None:
-            if self._unknown_told:  # the test has failed by the first one, and what it did must still be undone
+            # in its reset an output may not be known yet; later the test has failed by the first one that is not, and
+            # what it did must still be undone
+            if not self._started or self._unknown_told:
                 return
             self._unknown_told = True
             raise self._unknown(port, bits, at_ns)
@@ -255,6 +268,7 @@ class Session:
             raise RtlError(
                 f"{self.article}: {name} cannot be written: GHDL holds what is written into a design for ever"
             )
+        self.to_instant()
         answer = self._ask(ask=how, name=name, value=bits)
         before, after = answer_text(answer, "before"), answer_text(answer, "after")
         if level_of(after) != int(bits, 2):
@@ -266,6 +280,7 @@ class Session:
 
     def release(self, name: str) -> None:
         """Let go of a held signal."""
+        self.to_instant()
         self._ask(ask="release", name=name)
 
     def gate_clock(self, *, run: bool) -> None:
@@ -276,6 +291,7 @@ class Session:
         """
         if self._spec.language == "vhdl":
             raise RtlError(f"{self.article}: the clock of a VHDL design cannot be stopped; hold its reset instead")
+        self.to_instant()
         self._taken(self._ask(ask="clock", run=run), "the clock")
 
     def hold_reset(self, *, on: bool) -> None:
@@ -284,12 +300,24 @@ class Session:
         Raises:
             RtlError: when that did not take.
         """
+        self.to_instant()
         self._taken(self._ask(ask="reset", on=on), "the reset")
 
+    def to_instant(self) -> None:
+        """Run to the instant at which an input of now acts: what is injected is neither earlier nor later than one.
+
+        Raises:
+            RtlError: when the simulator died, hung, or used up its budget on the way.
+        """
+        acts_ps = (self._clock.now + self.lookahead_ns - self.powered_ns) * _PS
+        due_ps = -(-(acts_ps - self._phase_ps) // self._period_ps) * self._period_ps + self._phase_ps
+        while self._open and self._link.reached_ps < due_ps:
+            self.run_to(self._rig_ns(due_ps))
+
     def _ask(self, **question: object) -> dict[str, object]:
-        """Ask at the instant at which an input of now would act: whatever is injected is as late as an input is."""
+        """Ask at the present instant, the last one that is not after what an input of now could change."""
         acts_ns = self._clock.now + self.lookahead_ns
-        while self.granted_ns < acts_ns:
+        while self._open and self.granted_ns < acts_ns:
             self.run_to(acts_ns)
         return self._link.ask(**question)
 
@@ -310,6 +338,8 @@ class Session:
         if not self._open:
             return
         self._open = False
+        for port, place in self._places.items():
+            self._trace(self._clock.now, port, "x" * (place.stop - place.start))
         complaints = self._link.close()
         if complaints:
             raise DesignError(f"{self.article}: the design complained while it ran:\n{told(complaints)}")

@@ -174,10 +174,17 @@ class UpsetsTable(RtlTable):
     registers: list[str] = Field(default_factory=list[str])
 
 
-class PowerUpTable(RtlTable):
-    """``[power_up]``: registers without reset that are meant to be so, each with its justification."""
+class UnresetTable(RtlTable):
+    """``[power_up.unreset."NAME"]``: why a register has no reset, and who agreed."""
 
-    unreset: dict[str, str] = Field(default_factory=dict)
+    justification: str = Field(min_length=1, pattern=r"\S", description="why what it comes up with does no harm")
+    approver: str = Field(min_length=1, pattern=r"\S", description="who agreed")
+
+
+class PowerUpTable(RtlTable):
+    """``[power_up]``: registers without reset that are meant to be so, each with its justification and approver."""
+
+    unreset: dict[str, UnresetTable] = Field(default_factory=dict)
 
 
 class ScaledTable(RtlTable):

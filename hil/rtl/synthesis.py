@@ -27,6 +27,8 @@ Device = Literal["ecp5", "ice40"]
 Kind = Literal["latch", "undriven net", "combinational loop", "driver conflict", "unknown module", "warning"]
 Netlist = dict[str, Any]
 """One flat module as yosys writes it in JSON: ``ports``, ``cells``, ``netnames``."""
+UNDEFINED_RESET: Final = "hil_undefined_reset"
+"""Attribute of a flip-flop whose asynchronous reset sets it to nothing (x)."""
 
 _REMEDY = "no usable yosys: there is no yosys on PATH; install it with: apt-get install yosys"
 _TIMEOUT_S: Final = 600.0
@@ -144,7 +146,9 @@ def elaborate(spec: RtlSpec, parameters: Mapping[str, int | str]) -> Elaborated:
         netlist = None
         if code == 0:
             netlist = _top_module(json.loads(made.read_text())["modules"])
-            _drop_padding(netlist, _top_module(json.loads(words.read_text())["modules"]))
+            whole = _top_module(json.loads(words.read_text())["modules"])
+            _drop_padding(netlist, whole)
+            _mark_undefined_resets(netlist, whole)
     return Elaborated(tuple(problems), netlist)
 
 
@@ -285,6 +289,24 @@ def _drop_padding(netlist: Netlist, words: Netlist) -> None:
     cells = netlist["cells"]
     for name in [name for name, cell in cells.items() if padding.intersection(cell["connections"].get("Q", ()))]:
         del cells[name]
+
+
+def _mark_undefined_resets(netlist: Netlist, words: Netlist) -> None:
+    """Mark the flip-flops whose asynchronous reset value is undefined in the source: as a gate each of them gets 0."""
+    cells = [cell for cell in words["cells"].values() if set(cell["parameters"].get("ARST_VALUE", "")) & {"x", "z"}]
+    undefined = {
+        bit
+        for cell in cells
+        for bit, level in zip(cell["connections"]["Q"], reversed(cell["parameters"]["ARST_VALUE"]), strict=True)
+        if level in "xz"
+    }
+    marked: set[int] = set()
+    for name, net in words["netnames"].items() if undefined else ():
+        now = netlist["netnames"].get(name, {"bits": ()})["bits"]
+        marked.update(bit for bit, was in zip(now, net["bits"], strict=False) if was in undefined)
+    for cell in netlist["cells"].values():
+        if marked.intersection(cell["connections"].get("Q", ())):
+            cell["attributes"][UNDEFINED_RESET] = "1"
 
 
 def _tail(log: str) -> str:

@@ -176,6 +176,16 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@lru_cache
+def compiler_version() -> str:
+    """What the C++ compiler that Verilator's models go through says of itself; empty when there is none."""
+    path = shutil.which("g++")
+    if path is None:
+        return ""
+    told = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=_ASK_TIMEOUT_S)
+    return told.stdout.partition("\n")[0]
+
+
 def python_identity() -> dict[str, str]:
     """The Python and cocotb that run inside the simulator: its process embeds this very interpreter."""
     return {"python": sys.version.split()[0], "cocotb": metadata.version("cocotb")}

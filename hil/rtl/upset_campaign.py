@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
+from itertools import groupby
 from math import lcm
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -17,11 +18,13 @@ import numpy as np
 
 from hil.errors import DesignError, RtlError
 from hil.rtl.solo import BUDGET_S, Change, Input, Solo
+from hil.toml_lines import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hil.rtl.build import Built
+    from hil.rtl.spec import RtlSpec
 
 Outcome = Literal["output", "complaint", "latent", "gone", "unknown"]
 OUTCOMES: tuple[Outcome, ...] = ("output", "complaint", "latent", "gone", "unknown")
@@ -91,13 +94,20 @@ class Campaign:
 
     Args:
         upsets: one each.
-        bits: how many bits the listed registers have in all.
+        bits: how many bits there were to be flipped.
         undisturbed: how often outputs changed in the undisturbed play: 0 says that little was asked.
+        shown: what each output showed in the undisturbed play, in order, as bits.
     """
 
     upsets: tuple[Upset, ...]
     bits: int
     undisturbed: int
+    shown: Mapping[str, tuple[str, ...]]
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Outputs that were unknown at some time of the undisturbed play: nothing can be said of what reaches them."""
+        return tuple(output for output, levels in self.shown.items() if set("".join(levels)) - {"0", "1"})
 
     def reached(self, *outputs: str) -> list[Upset]:
         """The upsets that reached any of some outputs; any output at all unless named."""
@@ -122,42 +132,65 @@ class Campaign:
 
 
 def upset_campaign(
-    built: Built, play: Play, *, flips: int | None = None, seed: int = 1, budget_s: float = BUDGET_S
+    built: Built,
+    play: Play,
+    *,
+    registers: Sequence[str] | None = None,
+    flips: int | None = None,
+    since_ns: int = 0,
+    seed: int = 1,
+    budget_s: float = BUDGET_S,
 ) -> Campaign:
     """Flip bits of the registers that a design's ``[upsets]`` lists, one in each play.
 
     Args:
         built: the design, built to be served; on Verilator with its registers open.
         play: what is given to it meanwhile.
+        registers: those whose bits are flipped, of the listed ones; all of them unless given.
         flips: how many bits, drawn without repetition; every one unless given, or when there are fewer.
+        since_ns: no bit is flipped before this [ns since the reset was released].
         seed: of the draw, and of the times.
         budget_s: wall time one simulator may use [s].
 
     Raises:
-        RtlError: when a register is not there or cannot be written, when the design does not repeat itself after a
-            reset, or its simulator goes wrong.
+        RtlError: when a register is not listed, not there or cannot be written, when the design does not repeat itself
+            after a reset, or its simulator goes wrong.
     """
-    registers = built.spec.upsets.registers
-    if not registers:
-        raise RtlError(f"{built.spec.file}: [upsets] lists no registers; list what an upset may hit")
+    names = _named(built.spec, registers)
     rng = np.random.Generator(np.random.PCG64(seed))
     stage = _Stage(built, play, budget_s)
     try:
         widths = stage.begin()
-        places = [(name, bit) for name in registers for bit in range(widths[name])]
+        places = [(name, bit) for name in names for bit in range(widths[name])]
         count = len(places) if flips is None else min(flips, len(places))
         drawn = sorted(int(index) for index in rng.choice(len(places), count, replace=False))
         period_ps = built.spec.clock.period_ps
-        clocks = rng.integers(1, max(play.until_ns * _PS // period_ps, 2), count).tolist()
+        first, last = max(since_ns * _PS // period_ps, 1), play.until_ns * _PS // period_ps
+        clocks = rng.integers(first, max(last, first + 1), count).tolist()
         found: list[Upset] = []
         for number, (index, clock) in enumerate(zip(drawn, clocks, strict=True)):
             if number % _CHECK_EVERY == _CHECK_EVERY - 1:
                 stage.check()
             found.append(stage.flip(*places[index], -(-clock * period_ps // _PS)))
         stage.check()
-        return Campaign(tuple(found), len(places), len(stage.undisturbed) - 1)
+        return Campaign(tuple(found), len(places), len(stage.undisturbed) - 1, stage.shown())
     finally:
         stage.close()
+
+
+def _named(spec: RtlSpec, registers: Sequence[str] | None) -> Sequence[str]:
+    """The registers whose bits are flipped.
+
+    Raises:
+        RtlError: when one is not listed, or none is.
+    """
+    listed = spec.upsets.registers
+    if not listed:
+        raise RtlError(f"{spec.file}: [upsets] lists no registers; list what an upset may hit")
+    for name in registers or ():
+        if name not in listed:
+            raise RtlError(f"{spec.file}: [upsets] does not list {name}{did_you_mean(name, listed)}")
+    return listed if registers is None else registers
 
 
 class _UnknownError(Exception):
@@ -227,6 +260,12 @@ class _Stage:
                 f"{self._built.spec.name}: played twice undisturbed, it is not the same: something outlives its reset; "
                 "let the stimulus set it, or give it a reset"
             )
+
+    def shown(self) -> dict[str, tuple[str, ...]]:
+        """What each output showed in the undisturbed play, in order."""
+        assert self._solo is not None
+        levels = {output: [bits[place] for _, bits in self.undisturbed] for output, place in self._solo.places.items()}
+        return {output: tuple(bits for bits, _ in groupby(each)) for output, each in levels.items()}
 
     def flip(self, register: str, bit: int, at_ns: int) -> Upset:
         """Play with one flipped bit."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from synthetic_run import IDENTITY, PASSING, Sketch, header, record
 
-from hil.campaign.coverage import RunCoverage
+from hil.campaign.coverage import Judged, RunCoverage
 from hil.coverage.elements import SourceElements
 from hil.coverage.goals import Design, read_design
 from hil.coverage.model import CoverModel
@@ -23,7 +23,7 @@ from hil.evidence.folder import Part
 from hil.evidence.identity import write_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from hil.coverage.bins import Bin
 
@@ -63,9 +63,12 @@ def dat(folder: Path, name: str) -> Path:
     return path
 
 
-def collected(folder: Path, name: str, *, article: str = "box", design: str = "cover_box.toml") -> Collected:
+def collected(
+    folder: Path, name: str, *, article: str = "box", design: str = "cover_box.toml", sources: Iterable[str] = SOURCES
+) -> Collected:
     """What is handed over when the simulation has ended."""
-    return Collected(article=article, design=design, dat=dat(folder, name), sources=SOURCES, tool=TOOL)
+    files = {each: DATA / each for each in sources}
+    return Collected(article=article, design=design, dat=dat(folder, name), sources=files, tool=TOOL)
 
 
 def elements(folder: Path, *names: str) -> dict[str, SourceElements]:
@@ -88,8 +91,12 @@ def write_covered_run(
     judged: bool = True,
     covers: Sequence[tuple[Bin, ...]] = COVERS,
     cover: bytes = COVER,
+    more: Sequence[Judged] = (),
 ) -> Finalised:
-    """A finished run: a test for each group of simulations; the first of them covers the situations."""
+    """A finished run: a test for each group of simulations; the first of them covers the situations.
+
+    It is judged by the design of the box, and by more designs when they are given.
+    """
     design = read_design(DATA / "cover_box.toml") if design is None else design
     model = CoverModel([("cover.toml", cover)] if cover else [])
     plan = [f"tests/launcher/test_box.py::test_{'_and_'.join(names)}" for names in simulations]
@@ -98,10 +105,11 @@ def write_covered_run(
     for index, (nodeid, names) in enumerate(zip(plan, simulations, strict=True)):
         reached = TrialCoverage(run_dir, Part(index), model.bins)
         for name in names:
-            reached.simulated(collected(scratch, name, article=f"box_{name}"))
+            simulation = collected(scratch, name, article=f"box_{name}", design=design.name, sources=design.sources)
+            reached.simulated(simulation)
         for each in covers if not index else ():
             reached.hit(str(each[0]), each[1:])
         reached.close()
         record(run_dir, index, Sketch(nodeid=nodeid, measurements=PASSING.measurements))
-    judge = RunCoverage(run_dir, [(design, ("box_same", "box_split"))], model, judged)
+    judge = RunCoverage(run_dir, [Judged(design, ("box_same", "box_split")), *more], model, judged)
     return finalise(run_dir, plan, header(evidence_class="rtl"), coverage=judge)

@@ -99,3 +99,20 @@ def test_the_hash_of_a_line_ignores_how_it_is_indented_and_nothing_else():
     assert line_sha256(source.line(30)) == line_sha256(source.line(30).strip())
     assert line_sha256(source.line(30)) != line_sha256(source.line(30) + " // why")
     assert line_sha256(source.line(33, 34)) != line_sha256(source.line(33))
+
+
+def test_a_comment_that_hides_something_is_found_wherever_it_stands_and_a_text_is_none():
+    text = (
+        "module a; // verilator lint_off WIDTH\n"
+        "/* verilator\n  coverage_off*/ wire x = 1; /*verilator coverage_block_off*/\n"
+        '// synopsys translate_off\ninitial $display("// verilator lint_off");\n// not verilator lint_off\n'
+        "// verilator lint_on WIDTH\n/* `verilator_config */ `verilator_config\nendmodule\n"
+    )
+
+    assert [(each.line, each.text, each.hides_from) for each in Source("a.sv", text).pragmas] == [
+        (1, "verilator lint_off", "lint"),
+        (2, "verilator coverage_off", "coverage"),
+        (3, "verilator coverage_block_off", "coverage"),
+        (4, "synopsys translate_off", "synthesis"),
+        (8, "`verilator_config", "coverage"),
+    ]

@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from cover_world import DATA, elements
+from cover_world import DATA, SOURCES, elements
 
+from hil.coverage.elements import SourceElements
 from hil.coverage.goals import BlockGoals, CoverageTable, Design, read_design
 from hil.coverage.judge import Figure, judge_design
+from hil.coverage.points import Point
 from hil.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ def box(*, sources: dict[str, bytes] | None = None, waivers: bool = True, **goal
         found.name,
         {**found.sources, **(sources or {})},
         CoverageTable.model_validate(goals),
-        found.waivers if waivers else None,
+        found.waivers if waivers else (),
     )
 
 
@@ -33,6 +35,21 @@ def test_figures_stand_before_and_after_waivers(tmp_path):
 
     assert voter.figure("line") == Figure("line", 15, 12, justified=3, goal_pct=100.0)
     assert (voter.figure("line").before, voter.figure("line").after) == ("80.0", "100.0")
+    assert result.problems == ()
+
+
+def test_the_waivers_of_several_files_hold_together(tmp_path):
+    text = (DATA / "cover_waivers.toml").read_text()
+    first, second = text.split("\n\n")
+    for name, part in (("a.toml", first), ("b.toml", second)):
+        (tmp_path / name).write_text(part)
+    (tmp_path / "cover.toml").write_text(
+        f'sources = ["{SOURCES["cover_voter.sv"]}"]\n[coverage]\nline_pct = 1.0\nwaivers = ["a.toml", "b.toml"]\n'
+    )
+    read = read_design(tmp_path / "cover.toml")
+    result = judge_design(replace(box(line_pct=100.0), waivers=read.waivers), elements(tmp_path, "split"))
+
+    assert [each.waiver.where for each in result.waivers] == ["a.toml:2", "b.toml:1"]
     assert result.problems == ()
 
 
@@ -80,6 +97,54 @@ def test_a_module_that_was_never_simulated_is_missed_and_a_package_is_not(tmp_pa
 
     assert result.problems == ("spare.sv: spare was part of no simulated design: simulate it, or leave it out",)
     assert [block.name for block in result.blocks] == ["cover_voter", "cover_box", "spare"]
+
+
+def test_functions_that_belong_to_no_module_are_judged_by_the_goals_as_well(tmp_path):
+    loose = b"function automatic logic f(input logic x);\n  if (x) return 1'b0;\n  return 1'b1;\nendfunction\n"
+    found = elements(tmp_path, "split")
+    found["loose.sv"] = SourceElements()
+    found["loose.sv"].add(
+        [(Point("loose.sv", 2, 3, "branch", "if", "2"), 0), (Point("loose.sv", 2, 3, "branch", "else", ""), 4)]
+    )
+    result = judge_design(box(sources={"loose.sv": loose}, branch_pct=60.0), found)
+
+    assert result.problems == (
+        "loose.sv: (file): branch 50.0 %, goal 60 %: 1 of 2 neither reached nor justified, lines 2",
+    )
+
+
+def test_a_design_without_any_goal_has_a_problem_that_says_which_table_to_write(tmp_path):
+    result = judge_design(box(), elements(tmp_path, "split"))
+
+    assert result.problems == (
+        "cover_box.toml: has no coverage goal, so that nothing could ever be missed: write a table [coverage] with "
+        "line_pct, branch_pct and toggle_pct in it",
+    )
+    assert not CoverageTable(waivers="some.toml").asks
+    assert CoverageTable(block={"cover_box": BlockGoals(line_pct=1.0)}).asks
+
+
+def test_a_design_in_vhdl_has_no_goals_and_a_note_that_says_so():
+    result = judge_design(
+        Design("hold.toml", {"hold.vhd": b"package p is\nend;\n"}, CoverageTable(), language="vhdl"), {}
+    )
+
+    assert (result.problems, result.blocks) == ((), ())
+    assert result.notes == ("hold.toml: written in vhdl, of which nothing counts coverage: it has no goals",)
+
+
+@pytest.mark.parametrize(
+    "pragma", ["// verilator coverage_off", "/* verilator\n coverage_block_off */", "`verilator_config"]
+)
+def test_what_takes_points_away_from_the_judge_is_a_problem_with_its_line(tmp_path, pragma):
+    more = {"cover_box.sv": SOURCES["cover_box.sv"].read_bytes() + b"\n" + pragma.encode() + b"\n"}
+    line = more["cover_box.sv"].count(b"\n") - pragma.count("\n")
+    found = judge_design(box(sources=more, line_pct=1.0), elements(tmp_path, "split")).problems
+
+    assert [each.partition(" takes")[0] for each in found] == [
+        f"cover_box.sv:{line}: {' '.join(pragma.strip('/* ').split())}"
+    ]
+    assert "points away without a reason and an approver: remove it, and justify" in found[0]
 
 
 @pytest.mark.parametrize(("reached", "goal_pct", "meets"), [(19, 95.0, True), (18, 95.0, False), (20, 100.0, True)])

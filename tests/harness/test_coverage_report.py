@@ -12,8 +12,9 @@ from cover_world import DATA, write_covered_run
 from synthetic_run import PASSING, write_run
 from test_report import Page
 
+from hil.campaign.coverage import Judged
 from hil.cli import main
-from hil.coverage.goals import CoverageTable, read_design
+from hil.coverage.goals import CoverageTable, Design, read_design
 from hil.report.render import render
 
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ def test_a_report_is_the_same_bytes_from_a_copy(run_dir: Path, tmp_path: Path) -
 
 
 def test_a_run_that_was_not_judged_says_so_and_shows_stale_waivers(tmp_path: Path) -> None:
-    assert DESIGN.waivers is not None
-    stale = (DESIGN.waivers[0], DESIGN.waivers[1].replace(b"line = 33", b"line = 32"))
+    ((name, waivers),) = DESIGN.waivers
+    stale = ((name, waivers.replace(b"line = 33", b"line = 32")),)
     write_covered_run(tmp_path / "run", tmp_path, judged=False, design=replace(DESIGN, waivers=stale))
     text = Page(render(tmp_path / "run")).text
 
@@ -98,6 +99,17 @@ def test_a_run_that_meets_its_goals_says_so(tmp_path: Path) -> None:
 
     assert "PASS Every coverage goal is met, and every waiver holds." in text
     assert "Cover points" not in text
+
+
+def test_a_design_that_nothing_counts_is_said_to_be_one(tmp_path: Path) -> None:
+    vhdl = Judged(
+        Design("hold.toml", {"hold.vhd": b"entity hold is\nend;\n"}, CoverageTable(), language="vhdl"), ("hold",)
+    )
+    write_covered_run(tmp_path / "run", tmp_path, more=[vhdl])
+    text = Page(render(tmp_path / "run")).text
+
+    assert "hold.toml: written in vhdl, of which nothing counts coverage: it has no goals" in text
+    assert "FAIL 3 things keep this run" in text  # it adds none
 
 
 def test_a_source_text_cannot_break_the_page(tmp_path: Path) -> None:

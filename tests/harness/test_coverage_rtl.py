@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,9 +19,12 @@ from hil.evidence.verify import verify
 from hil.rtl import tools
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from hil.coverage.judge import BlockResult
+
+pytestmark = pytest.mark.xdist_group("coverage_rtl")  # its runs are made once
 
 RIG = """[rig]
 name = "box"
@@ -119,6 +124,80 @@ def test_without_the_block_test_the_run_fails_and_names_the_line(suite: Suite) -
         "cover_voter.sv: cover_voter: branch 84.6 %, goal 100 %: 2 of 13 neither reached nor justified, lines 26, 30"
         in ran.text
     )
+
+
+# -- goals of block designs ---------------------------------------------------------------------------------------
+
+LIST = '[rtl]\nblock_designs = ["cover_voter.toml"]\n'
+
+
+@contextmanager
+def edited(path: Path, old: str, new: str) -> Iterator[None]:
+    """A file with another text, for a while."""
+    before = path.read_text()
+    assert old in before
+    path.write_text(before.replace(old, new))
+    try:
+        yield
+    finally:
+        path.write_text(before)
+
+
+def test_a_design_of_block_tests_is_judged_by_its_own_goals_though_no_rig_lists_it(suite: Suite, whole: Ran) -> None:
+    with edited(suite.folder / "cover_voter.toml", "toggle_pct = 60.0", "toggle_pct = 100.0"):
+        ran = suite.run("test_box.py", "cocotb_voter.py", "--coverage-goals", run_folder="unlisted")
+    record = read_run(whole.folder).coverage
+
+    assert record is not None
+    assert [(each.name, each.articles) for each in record.designs] == [
+        ("cover_box.toml", ("box",)),
+        ("cover_voter.toml", ()),
+    ]
+    assert ran.code == 1, ran.text
+    assert "coverage goals: FAIL, 1 missed" in ran.text
+    assert re.search(r"cover_voter.sv: cover_voter: toggle \d+\.\d %, goal 100 %: \d+ of 46 neither", ran.text)
+
+
+def test_a_design_of_block_tests_without_any_goal_fails_the_run(suite: Suite) -> None:
+    table = (suite.folder / "cover_voter.toml").read_text().partition("[coverage]")[2]
+    with edited(suite.folder / "cover_voter.toml", f"[coverage]{table}", ""):
+        ran = suite.run("test_box.py", "cocotb_voter.py", "--coverage-goals", "-n", "2", run_folder="goalless")
+
+    assert ran.code == 1, ran.text
+    assert (
+        "cover_voter.toml: has no coverage goal, so that nothing could ever be missed: write a table [coverage]"
+        in ran.text
+    )
+
+
+def test_a_wrong_waiver_file_of_a_block_design_is_told_before_anything_runs(suite: Suite) -> None:
+    with edited(suite.folder / "cover_voter.toml", "cover_waivers.toml", "cover_box.toml"):
+        ran = suite.run("cocotb_voter.py", "--coverage-goals", run_folder="wrong")
+
+    assert ran.code == 4, ran.text
+    assert "cover_box.toml:2: top is not known" in ran.text
+
+
+def test_a_listed_design_that_its_block_tests_ran_reaches_its_goals(suite: Suite) -> None:
+    with edited(suite.folder / "rig.toml", "[rtl]\n", LIST):
+        ran = suite.run("test_box.py", "cocotb_voter.py", "--coverage-goals", run_folder="listed")
+
+    assert ran.code == 0, ran.text
+    assert "coverage goals: PASS" in ran.text
+
+
+def test_a_listed_design_that_no_block_test_ran_misses_its_goals_though_its_code_was_reached(suite: Suite) -> None:
+    with edited(suite.folder / "rig.toml", "[rtl]\n", LIST):
+        ran = suite.run("test_box.py", "--coverage-goals", run_folder="untested")
+
+    assert ran.code == 1, ran.text
+    assert (
+        "cover_voter.toml: block_designs lists it, but none of its block tests ran with coverage, so that its goals "
+        "are missed: run them, on Verilator, or take it off the list"
+    ) in ran.text.replace("\n", " ")
+
+
+# -- figures ------------------------------------------------------------------------------------------------------
 
 
 def test_the_block_is_one_figure_whoever_simulated_it(whole: Ran) -> None:

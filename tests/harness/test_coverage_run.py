@@ -193,6 +193,17 @@ def test_a_source_that_was_edited_during_the_run_is_told(tmp_path: Path) -> None
     assert record.problems[0].startswith("cover_box.toml: cover_box.sv was edited while the run went on")
 
 
+def test_a_file_that_was_simulated_and_is_no_source_keeps_the_run_from_its_goals(tmp_path: Path) -> None:
+    voter_alone = read_design(DATA / "cover_voter.toml")
+    record = write_covered_run(tmp_path / "run", tmp_path, design=voter_alone).coverage
+
+    assert record is not None
+    assert record.problems[0] == (
+        "cover_voter.toml: cover_box.sv is part of the design and is not among its sources, so that no goal holds for "
+        "it: list it there"
+    )
+
+
 def test_coverage_alone_judges_nothing_where_no_test_ran(tmp_path: Path) -> None:
     finished = write_covered_run(tmp_path / "run", tmp_path, simulations=())
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 ROOT = Path(__file__).parents[2]
 TESTS = [
@@ -22,11 +22,14 @@ TESTS = [
     "tests/launcher/test_fts_outputs.py",
 ]
 FLIGHT = ["tests/launcher/test_flight_units.py", "-k", "test_heartbeat_lost_on_either_bus_alone"]
+RECEIVER = ["tests/launcher/test_fts_logic.py", "-k", "reset and fts_a"]
 STOPPED_S = 5
 
 
-def start(folder: Path, *arguments: str, tests: Sequence[str] = TESTS, **environment: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "pytest", *tests, "--rig", "rigs/sim.toml", "--run-folder", str(folder)]
+def start(
+    folder: Path, *arguments: str, tests: Sequence[str] = TESTS, rig: str = "rigs/sim.toml", **environment: str
+) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "pytest", *tests, "--rig", rig, "--run-folder", str(folder)]
     return subprocess.Popen(
         [*command, "-q", "-p", "no:cacheprovider", *arguments],
         cwd=ROOT,
@@ -70,6 +73,17 @@ def test_a_flight_is_the_same_to_the_last_byte(tmp_path: Path) -> None:
     runs = {seed: start(tmp_path / seed, tests=FLIGHT, PYTHONHASHSEED=seed) for seed in ("0", "7")}
     first, second = (recorded(tmp_path / seed, run) for seed, run in runs.items())
     assert {"can/bus_a.log", "can/bus_b.log", "signals/model.tilt_deg.npy"} <= first.keys()
+    assert first == second
+
+
+def test_a_receiver_as_rtl_is_the_same_to_the_last_byte(tmp_path: Path, hdl: Callable[[str], str]) -> None:
+    hdl("verilator")
+    runs = {
+        seed: start(tmp_path / seed, tests=RECEIVER, rig="rigs/rtl_flight.toml", PYTHONHASHSEED=seed)
+        for seed in ("0", "7")
+    }
+    first, second = (recorded(tmp_path / seed, run) for seed, run in runs.items())
+    assert b'"evidence_class":"rtl"' in first["events.jsonl"].replace(b" ", b"")
     assert first == second
 
 

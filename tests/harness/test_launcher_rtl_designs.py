@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hil.rtl.lint import lint
 from hil.rtl.spec import load_spec
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "hil_launcher" / "rtl"
+BLOCKS = Path(__file__).parents[1] / "launcher" / "blocks"
 DESIGNS = sorted(path.stem for path in FOLDER.glob("*.toml") if "top = " in path.read_text())
 
 
@@ -17,6 +19,20 @@ DESIGNS = sorted(path.stem for path in FOLDER.glob("*.toml") if "top = " in path
 def test_verilator_has_nothing_to_say_with_all_of_its_warnings(hdl, design):
     hdl("verilator")
     assert "\n".join(map(str, lint(load_spec(FOLDER / f"{design}.toml")))) == ""
+
+
+def test_a_design_whose_article_nobody_names_stops_the_collection():
+    found = importlib.util.spec_from_file_location("designs_of_block_tests", BLOCKS / "conftest.py")
+    assert found is not None
+    assert found.loader is not None
+    designs = importlib.util.module_from_spec(found)
+    found.loader.exec_module(designs)
+    spec = load_spec(FOLDER / "engine_core.toml").model_copy(update={"parameters": "some.where:parameters"})
+
+    assert set(designs.DESIGNS) == set(DESIGNS)
+    assert all(each.parameters for each in designs.DESIGNS.values() if each.spec.parameters)
+    with pytest.raises(pytest.UsageError, match=r"engine_core.toml: parameters = 'some.where:parameters': no article"):
+        designs.built_into(spec)
 
 
 def test_every_source_belongs_to_a_design():

@@ -108,6 +108,19 @@ def test_the_same_seed_gives_the_same_samples_on_every_simulator_and_another_see
 
 
 @on_icarus
+def test_a_mean_and_tones_hold_beside_each_other_after_a_power_cycle(console):
+    console.fpga.tones("dial", [(1000.0, 300.0)])
+    console.fpga.level("dial", 1000.0)
+    console.power(0.0)
+    console.clock.sleep(5 * ms)
+    console.power()
+    console.clock.sleep(1 * ms)
+    samples = sampled(console, 50)  # one period
+    assert np.mean(samples) == pytest.approx(1000.0, abs=1.0)
+    assert np.ptp(samples) == pytest.approx(600.0, abs=5.0)
+
+
+@on_icarus
 def test_a_tone_that_is_switched_has_the_phase_it_would_have_had(console):
     console.fpga.tones("dial", [(1000.0, 1000.0)])
     console.clock.sleep(1 * ms)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 from rtl_bench import bench, linked, on_icarus, rtl_file
+from rtl_world import connect
 
 from hil.errors import RtlError
 from hil.rtl.protocol import Item
@@ -82,14 +83,46 @@ def test_a_board_that_answers_an_output_is_heard_a_clock_later(echo):
     assert levels == [(100, 7), (200, 14), (300, 28), (400, 56)]
 
 
-def test_outputs_are_told_when_the_reset_is_over_and_not_before(tmp_path, simulator):
+def test_outputs_are_told_two_clocks_into_the_reset_and_again_when_it_is_over(tmp_path, simulator):
     with bench(tmp_path, "echo", simulator, watch=("level_o",)) as box:
         box.clock.sleep(400)
-        assert box.changes == []
+        assert box.changes == [(275, "level_o", 0)]
         with pytest.raises(RtlError, match="output level_o was read before the power-up reset was over"):
             box.fpga.value("level_o")
         box.clock.sleep(600)
-        assert box.changes == [(575, "level_o", 0)]  # reset until 475 ns, then an edge
+        assert box.changes == [(275, "level_o", 0), (575, "level_o", 0)]  # reset until 475 ns, then an edge
+
+
+CLOSED = """
+`default_nettype none
+module closed (input wire clk, input wire rst_n, output reg lamp_o);
+    always @(posedge clk) lamp_o <= !rst_n;
+endmodule
+`default_nettype wire
+"""
+CLOSED_FILE = """
+top = "closed"
+sources = ["closed.sv"]
+clock = {port = "clk", period_ns = 100.0}
+reset = {port = "rst_n", cycles = 10}
+bind.lamp = {kind = "discrete_out", port = "lamp_o"}
+"""
+
+
+def test_a_switch_that_the_reset_holds_closed_is_closed_at_the_connector(tmp_path, simulator):
+    source = tmp_path / "closed.sv"
+    source.write_text(CLOSED)
+    (tmp_path / "closed.toml").write_text(CLOSED_FILE)
+    with bench(tmp_path, str(tmp_path / "closed.toml"), simulator) as box:
+        load = connect(box.rig, "lamp")
+        load.load(100.0)
+        box.clock.sleep(400)
+        assert load.volts > 27.0
+        box.clock.sleep(1000)
+        assert load.volts < 1.0
+        box.power(0.0)
+        box.clock.sleep(5 * ms)
+        assert load.volts < 1.0
 
 
 def test_a_power_cycle_loses_the_registers(echo):
@@ -111,7 +144,7 @@ def test_a_level_that_is_driven_without_power_is_there_when_power_comes(tmp_path
         box.clock.sleep(10 * us)
         box.power()
         box.clock.sleep(10 * us)
-        assert [level for _, _, level in box.changes] == [9]
+        assert [level for _, _, level in box.changes] == [0, 9]  # in the reset, and behind it
 
 
 def test_inputs_act_later_by_exactly_the_delay_of_the_board(tmp_path, simulator):

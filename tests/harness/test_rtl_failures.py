@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rtl_bench import bench, built, family, on_icarus, rtl_file, running
 
+from hil.clock import Stopwatch
 from hil.errors import DesignError, HilError, RtlError, UnknownLevelError
 from hil.rtl import launch, link
 from hil.rtl.launch import PeerProcess
@@ -131,7 +132,7 @@ def test_an_unknown_output_is_never_read_as_a_level(tmp_path, hdl):
         box.fpga.drive("mode_i", UNKNOWN)
         with pytest.raises(UnknownLevelError):
             box.clock.sleep(1 * ms)
-        assert heard == [0]  # what it was after the reset
+        assert set(heard) == {0}  # what it was in the reset and after it
         with pytest.raises(UnknownLevelError, match="open_o is X"):
             box.fpga.value("open_o")
 
@@ -143,11 +144,15 @@ def test_an_output_that_stays_unknown_from_power_up_on_is_found_when_the_reset_i
             box.clock.sleep(100)
 
 
-CAN = '[bind.can]\nkind = "can"\ntx = "{tx}"\nrx = "{rx}"'
+CAN = 'kind = "can"\ntx = "{0}"\nrx = "{1}"'
+UART = 'kind = "uart"\ntx = "{0}"\nbaud = 125000.0'
+PWM = 'kind = "pwm_out"\nport = "{0}"\nwindow_us = 5.0'
+SPI = 'kind = "spi_adc"\nsclk = "tick_o"\ncs_n = "level_o"\nmosi = "{0}"\nmiso = "{1}"\nchannels = ["a"]'
 
 
-def test_a_can_pin_that_becomes_unknown_fails_the_test_though_only_frames_are_told(tmp_path, hdl):
-    file = rtl_file(tmp_path, "faulty", then=CAN.format(tx="open_o", rx="level_i"))
+@pytest.mark.parametrize("binding", [CAN, UART, PWM, SPI], ids=["can", "uart", "pwm", "spi"])
+def test_a_pin_that_becomes_unknown_fails_the_test_though_only_a_peripheral_reads_it(tmp_path, hdl, binding):
+    file = rtl_file(tmp_path, "faulty", then="[bind.it]\n" + binding.format("open_o", "level_i"))
     with Solo(built(file, hdl("icarus"))) as solo:
         solo.run(10 * us)
         with pytest.raises(UnknownLevelError, match="faulty: output open_o is X: an unknown level is neither 0 nor 1"):
@@ -155,7 +160,7 @@ def test_a_can_pin_that_becomes_unknown_fails_the_test_though_only_frames_are_to
 
 
 def test_a_can_pin_that_is_unknown_from_power_up_on_fails_the_test(tmp_path, hdl):
-    file = rtl_file(tmp_path, "unreset", then=CAN.format(tx="terminate_o", rx="terminate_i"))
+    file = rtl_file(tmp_path, "unreset", then="[bind.it]\n" + CAN.format("terminate_o", "terminate_i"))
     with (
         Solo(built(file, hdl("icarus"))) as solo,
         pytest.raises(UnknownLevelError, match="unreset: output terminate_o is X: an unknown level is neither 0 nor 1"),
@@ -216,6 +221,64 @@ def test_after_an_interrupted_wait_the_fpga_is_as_good_as_without_power(tmp_path
             assert not box.fpga.powered
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+def test_a_simulator_that_is_told_to_terminate_is_an_error_or_goes_on(end, simulator):
+    def terminate(box):
+        os.kill(box.simulator_pid(), signal.SIGTERM)
+
+    ended = end(simulator, terminate, more="budget_s = 4.0")
+    ended.check(RtlError, "crashed by SIGTERM|used up its budget|the simulator ended itself")
+
+
+def test_a_design_in_vhdl_that_complains_fails_the_test(end, hdl):
+    for number, words in ((1, "error on request"), (2, "assertion on request")):
+        end(hdl("ghdl"), mode(number), design="faulty_vhdl").check(DesignError, rf"faulty\.vhd:\d+:\d+:.*{words}")
+
+
+def test_a_design_in_vhdl_that_ends_the_simulation_is_an_error(end, hdl):
+    end(hdl("ghdl"), mode(3), design="faulty_vhdl").check(RtlError, "the simulator ended")
+
+
+def test_an_unknown_output_of_a_design_in_vhdl_fails_the_test(end, hdl):
+    end(hdl("ghdl"), mode(4), design="faulty_vhdl").check(UnknownLevelError, "output open_o is X")
+
+
+def test_the_budget_is_that_of_the_test_and_not_of_one_power_up(tmp_path, simulator):
+    with bench(tmp_path, "faulty", simulator) as box:
+        box.clock.sleep(20 * ms)
+        spent_s = box.fpga.live.busy_s
+        box.power(0.0)
+        box.clock.sleep(5 * ms)
+        box.power()
+        box.clock.sleep(1 * ms)
+        assert box.fpga.live.busy_s > spent_s > 0
+
+
+@on_icarus
+def test_a_peer_that_connects_and_says_nothing_is_given_up_in_time(tmp_path, simulator, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(launch, "START_TIMEOUT_S", 3.0)
+    (tmp_path / "silent_peer.py").write_text(SILENT_PEER)
+    watch = Stopwatch()
+    with pytest.raises(RtlError, match="did not greet"):
+        PeerProcess(built("faulty", simulator), seed=1, module="silent_peer")
+    assert watch.elapsed_s < 3.0 + 2 * launch.GRACE_S + 1.0
+
+
+SILENT_PEER = """
+import socket
+
+import cocotb
+
+
+@cocotb.test()
+async def connect(top):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
+        link.connect("s")
+        link.recv(1)
+"""
 
 
 @on_icarus

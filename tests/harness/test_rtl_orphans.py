@@ -85,6 +85,12 @@ def test_a_simulator_is_gone_within_2_s_when_its_owner_is_killed(owner, state):
 
 
 @on_icarus
+@pytest.mark.parametrize("state", ["idle", "busy"])
+def test_a_simulator_is_gone_within_2_s_when_its_owner_is_terminated(owner, state):
+    assert owner(state).end(signal.SIGTERM) == ([], [])
+
+
+@on_icarus
 def test_ctrl_c_ends_owner_and_simulator(owner):
     started = owner("busy")
     assert started.end(signal.SIGINT) == ([], [])

@@ -46,6 +46,7 @@ def test_a_design_whose_registers_are_reset_is_the_same_from_every_power_up():
     found = power_up_runs("echo", until_ns=200 * us, inputs=inputs, seeds=(1, 2))
     assert found.doubts == ()
     assert found.changes == 4  # level_o, parity_o twice, and alarm_o
+    assert found.shown["level_o"] == ("00000000", "11001000")
     assert found.runs == ("icarus", "verilator seed 1", "verilator seed 2")
 
 
@@ -53,6 +54,12 @@ def test_what_peripherals_say_is_compared_too():
     inputs = [Input(20 * us, "line", b"AZ")]
     found = power_up_runs("console", until_ns=80 * us, inputs=inputs, seeds=(1, 2))
     assert found.doubts == ()
+    assert found.said["line"] == 2
+    assert "line" in found.moved
+
+
+def test_what_is_asked_of_a_design_that_stays_dead_moves_nothing():
+    assert power_up_runs("echo", until_ns=200 * us, seeds=(1,)).moved == ()
 
 
 def test_on_a_rig_it_fails_on_icarus_and_the_verdict_depends_on_the_seed_on_verilator(tmp_path):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hil.rtl.lint import lint
+from hil.errors import ConfigError
+from hil.rtl.lint import HIDING, lint
 from hil.rtl.power_up import power_up
 from hil.rtl.spec import load_spec
 from hil.rtl.synthesis import area, elaborate
@@ -106,6 +107,15 @@ def test_a_register_that_the_reset_sets_or_the_inputs_flush_is_not_reported(
 
 
 LOOSE = {
+    "set to nothing by the reset": (
+        "logic r; always_ff @(posedge clk) if (!rst_n) r <= 1'bx; else r <= r ^ en_i; assign q_o = {4{r}};",
+        "r",
+    ),
+    "set to nothing by an asynchronous reset": (
+        "logic r; always_ff @(posedge clk or negedge rst_n) if (!rst_n) r <= 1'bx; else r <= r ^ en_i;"
+        " assign q_o = {4{r}};",
+        "r",
+    ),
     "enable without reset": (
         "logic [3:0] held; always_ff @(posedge clk) if (en_i) held <= d_i; assign q_o = held;",
         "held",
@@ -138,6 +148,15 @@ def test_a_register_that_is_unknown_after_reset_and_can_reach_an_output_is_found
     assert str(found) == f"{register} (box.sv:3) is unknown after reset and can reach q_o"
 
 
+def test_an_open_wire_is_as_unset_as_what_is_undefined(tool: Tool, tmp_path: Path) -> None:
+    tool("yosys")
+    body = "logic r; always_ff @(posedge clk) r <= rst_n ? r ^ en_i : 1'bz; assign q_o = {4{r}};"
+    spec = design(tmp_path, body)
+    made = elaborate(spec, {})
+    assert made.netlist is not None
+    assert [each.register for each in power_up(spec, made.netlist).unset] == ["r"]
+
+
 def test_a_register_of_an_instance_is_named_by_its_path(tool: Tool, tmp_path: Path) -> None:
     tool("yosys")
     inner = "endmodule\nmodule cell(input wire clk, input wire d, output logic q); always_ff @(posedge clk) q <= q ^ d;"
@@ -151,11 +170,27 @@ def test_a_register_that_is_meant_to_have_no_reset_is_declared_and_a_stale_decla
 ) -> None:
     tool("yosys")
     body = "logic [3:0] held; always_ff @(posedge clk) if (en_i) held <= d_i; assign q_o = held;"
-    declared = '[power_up.unreset]\nheld = "data path, marked valid by a reset register"\ngone = "no more"\n'
+    declared = (
+        '[power_up.unreset]\nheld = {justification = "data path, marked valid by a reset register", approver = "me"}\n'
+        'gone = {justification = "no more", approver = "me"}\n'
+    )
     found = powered(tmp_path, body, more=declared)
     assert found.unset == ()
-    assert list(found.declared) == ["held"]
+    assert {name: each.approver for name, each in found.declared.items()} == {"held": "me"}
     assert found.stale == ("gone",)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ('{justification = "harmless"}', r"box.toml:7: power_up.unreset.held.approver is missing"),
+        ('{justification = " ", approver = "me"}', r"box.toml:7: power_up.unreset.held.justification"),
+        ('"harmless"', r"box.toml:7: power_up.unreset.held"),
+    ],
+)
+def test_a_declaration_without_justification_and_approver_is_refused(tmp_path: Path, entry: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        design(tmp_path, RESET, more=f"[power_up.unreset]\nheld = {entry}\n")
 
 
 def test_an_initial_value_in_the_source_is_told(tool: Tool, tmp_path: Path) -> None:
@@ -182,3 +217,15 @@ def test_lint_says_file_line_and_code(tool: Tool, tmp_path: Path) -> None:
     found = lint(spec)
     assert ("WIDTHTRUNC", "box.sv", 4) in {(each.code, each.file, each.line) for each in found}
     assert "box.sv:4: WIDTHTRUNC: " in "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize(
+    "hiding", ["// verilator lint_off WIDTH", "/* verilator coverage_off */", "//synthesis translate_off"]
+)
+def test_lint_finds_what_hides_something_from_a_judge(tool: Tool, tmp_path: Path, hiding: str) -> None:
+    tool("g++")
+    spec = design(tmp_path, f"{RESET}\n{hiding}\nwire [2:0] narrow = d_i;")
+    found = [(each.file, each.line, each.text) for each in lint(spec) if each.code == HIDING]
+    (file, line, text) = found[0]
+    assert (len(found), file, line) == (1, "box.sv", 4)
+    assert text.endswith(("hides something from lint: remove it", "coverage: remove it", "synthesis: remove it"))

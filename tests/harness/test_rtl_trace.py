@@ -10,7 +10,7 @@ import pytest
 from rtl_bench import bench, rtl_file
 
 from hil.rtl.trace import PortTrace
-from hil.units import us
+from hil.units import ms, us
 
 
 def waveform(folder, design, simulator, *, seed=7, exchanges=150):
@@ -31,6 +31,27 @@ def test_the_waveform_is_the_same_on_every_simulator_and_when_repeated(tmp_path,
     runs = [("echo", hdl("icarus")), ("echo", hdl("verilator")), ("echo", hdl("verilator")), ("echo_vhdl", hdl("ghdl"))]
     digests = [hashlib.sha256(waveform(tmp_path, *run).encode()).hexdigest() for run in runs]
     assert len(set(digests)) == 1, dict(zip(runs, digests, strict=False))
+
+
+def test_a_delay_in_the_design_takes_its_time_on_every_simulator(tmp_path, hdl):
+    def changes(simulator):
+        with bench(tmp_path, "delayed", hdl(simulator), watch=("late_o",)) as box:
+            for at_us, level in ((2, 1), (3, 0)):
+                box.at(at_us * us, "level_i", level)
+            box.clock.sleep(5 * us)
+            return [(at_ns, level) for at_ns, _, level in box.changes if at_ns > 1 * us]
+
+    # acts at 2075 ns, is seen by the edge at 2150, leaves at 2280, is told at the instant behind it
+    assert changes("icarus") == changes("verilator") == [(2375, 1), (3375, 0)]
+
+
+def test_without_power_every_output_is_unknown_in_the_waveform(tmp_path, hdl):
+    with bench(tmp_path, "echo", hdl("icarus")) as box:
+        box.clock.sleep(2 * us)
+        box.power(0.0)
+        box.clock.sleep(5 * ms)
+        last = box.rig.traces["box"].vcd().rpartition("\n#")[2].splitlines()
+    assert {line.split()[0].rstrip('!"#') for line in last[1:]} == {"bxxxxxxxx", "x"}
 
 
 def test_other_inputs_give_another_waveform(tmp_path, hdl):

@@ -85,6 +85,27 @@ def test_every_simulator_and_every_repetition_find_the_same(hdl):
     assert len(runs[0].upsets) == 9
 
 
+def test_every_bit_of_some_registers_is_flipped_and_none_before_its_time(hdl):
+    found = upset_campaign(built("upsets", hdl("icarus")), PLAY, registers=["count_q", "copy_b_q"], since_ns=30 * us)
+    assert [(each.register, each.bit) for each in found.upsets] == [
+        *(("count_q", bit) for bit in range(4)),
+        ("copy_b_q", 0),
+    ]
+    assert found.bits == 5
+    assert all(30 * us <= each.at_ns < PLAY.until_ns for each in found.upsets)
+
+
+def test_what_the_outputs_show_undisturbed_is_told(campaign):
+    assert campaign.shown["voted_o"] == ("0", "1")
+    assert set(campaign.shown["beat_o"]) == {"0", "1"}
+    assert campaign.unknown == ()
+
+
+def test_a_register_that_is_not_listed_is_refused_with_the_nearest(hdl):
+    with pytest.raises(RtlError, match=r"\[upsets\] does not list count; did you mean count_q\?"):
+        upset_campaign(built("upsets", hdl("icarus")), PLAY, registers=["count"])
+
+
 def test_a_design_without_a_list_of_registers_is_refused(hdl):
     made = built("upsets", hdl("icarus"))
     empty = replace(made, spec=made.spec.model_copy(update={"upsets": UpsetsTable()}))

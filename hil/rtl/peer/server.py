@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import importlib
 import json
 import os
 import socket
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import cocotb
@@ -119,7 +121,8 @@ class Server:
         self._outputs = [getattr(top, name) for name in job["outputs"]]
         self._bits: list[str] = job["bits"]
         bits = [getattr(top, name) for name in self._bits]
-        self._read_by_peripherals = [top.hil_bits] if self._wrapped and bits else bits
+        four_states = "verilator" not in cocotb.SIM_NAME.lower()
+        self._read_by_peripherals = (bits and [top.hil_bits] if self._wrapped else bits) if four_states else []
         self._bus = top.hil_out if self._wrapped else None
         self._reset_port = str(job["reset"]["port"])
         self._reset = getattr(top, self._reset_port)
@@ -128,8 +131,10 @@ class Server:
         self._clock_port = job["clock"]
         self._now = 0
         self._told = ""
-        # outputs are told in full at the first instant, and at the first one without reset
-        self._retell = [self._phase_ps, self._reset_ps + self._period_ps]
+        # outputs are told in full at the first instant, when they count, and at the first one without reset
+        reset_ps = self._reset_ps + self._period_ps
+        shown_ps = self._phase_ps + protocol.RESET_CLOCKS * self._period_ps
+        self._retell = sorted({self._phase_ps, shown_ps, reset_ps})
         self._disturbed = False
         self._settled_ps = 0  # up to here it is still the same instant: settling takes some of it
         self._events: list[protocol.Item] = []
@@ -160,6 +165,8 @@ class Server:
         if not self._wrapped:
             self._make_clock()
         cocotb.start_soon(self._watch())
+        for port in self._read_by_peripherals:
+            cocotb.start_soon(self._must_be_known(port))
         await self._pass(self._phase_ps)
         while True:
             packet = self._link.recv(protocol.PACKET_MAX)
@@ -257,6 +264,19 @@ class Server:
             await output.value_change
             self._wake.set()
 
+    async def _must_be_known(self, port: Any) -> None:
+        """Look at outputs that peripherals read, whenever one changes: an unknown one could pass for rest, or for 0.
+
+        Raises:
+            UnknownLevelError: when one is unknown although the reset is over.
+        """
+        await Timer(self._reset_ps + self._period_ps, "ps")
+        while True:
+            if not port.value.is_resolvable:
+                for name in self._bits:
+                    level(getattr(self._top, name))
+            await port.value_change
+
     def _instant_before(self, time_ps: int) -> int:
         return (time_ps - self._phase_ps) // self._period_ps * self._period_ps + self._phase_ps
 
@@ -283,27 +303,15 @@ class Server:
     def _changed(self) -> bool:
         return self._read() != self._told
 
-    def _must_be_known(self) -> None:
-        """Look at the outputs that peripherals read: while nothing moves, they would take an unknown one for rest.
-
-        Raises:
-            UnknownLevelError: when one is unknown although the reset is over.
-        """
-        if all(port.value.is_resolvable for port in self._read_by_peripherals):
-            return
-        for name in self._bits:
-            level(getattr(self._top, name))
-
     def _reply(self) -> None:
-        if not self._retell:
-            self._must_be_known()
         _flush()
         outputs = self._read()
         if outputs == self._told:
             outputs = ""
         else:
             self._told = outputs
-        events, self._events = self._events, []
+        # which of two peripherals speaks first within an instant means nothing, and differs between simulators
+        events, self._events = sorted(self._events, key=lambda event: (event.at, event.channel)), []
         self._link.send(protocol.pack_reply(self._now, outputs, events))
 
     def _make_clock(self) -> None:
@@ -372,6 +380,7 @@ def _hello(job: dict[str, Any], top: Any) -> dict[str, object]:
     return {
         "protocol": protocol.VERSION,
         "simulator": f"{cocotb.SIM_NAME} {cocotb.SIM_VERSION}",
+        "binary_sha256": hashlib.sha256(Path("/proc/self/exe").read_bytes()).hexdigest(),
         "python": sys.version.split()[0],
         "cocotb": cocotb.__version__,
         "widths": {name: len(getattr(top, name)) for name in job["ports"]},

@@ -9,12 +9,9 @@ from pathlib import Path
 import pytest
 
 from hil.can.database import Database
-from hil.errors import ToolMissingError
 from hil.rtl import tools
-from hil.rtl.block_run import as_built_of
-from hil.rtl.build import Variant, build, parameters_of
+from hil.rtl.build import Variant, build
 from hil.rtl.solo import Input
-from hil.rtl.spec import load_spec
 from hil.rtl.upset_campaign import Play, upset_campaign
 from hil.units import ms
 from hil_launcher.models.engine.as_built import EngineAsBuilt
@@ -28,20 +25,23 @@ CLOCK_NS, CYCLE_CLOCKS = 125, 256  # of the engine's core, whose major cycle is 
 
 
 @pytest.fixture
-def campaign(record):
-    """Runs a campaign on the fastest simulator there is, and lays its table beside the measurements."""
+def campaign(record, tool, design_named):
+    """Runs a campaign on the fastest simulator there is, and lays its table beside the measurements.
 
-    def run(name, as_built, play, *, title, seed):
-        spec = load_spec(LAUNCHER / "rtl" / f"{name}.toml")
-        parameters = parameters_of(spec, as_built_of(spec, LAUNCHER / "as_built" / f"{as_built}.toml"))
-        try:
-            simulator = tools.find("auto")
-        except ToolMissingError as missing:
-            pytest.skip(f"NOT_RUN: there is no tool: {missing}")
+    It says what the outputs must have shown undisturbed: a stimulus that reaches nothing would let every flip pass.
+    """
+
+    def run(name, play, shown, *, title, **asked):
+        spec, parameters = design_named(name)
+        simulator = tool(tools.find, "auto")
         built = build(spec, simulator, Variant(upsets=simulator.name == "verilator"), parameters)
-        found = upset_campaign(built, play, flips=FLIPS, seed=seed)
+        found = upset_campaign(built, play, **asked)
         columns, rows = found.table()
         record("table", title=f"{name}, {title}: {len(found.upsets)} of {found.bits} bits", columns=columns, rows=rows)
+        assert found.undisturbed > 0
+        assert found.unknown == ()
+        assert {output: found.shown[output] for output in shown} == shown
+        assert found.count("unknown") == 0
         return found
 
     return run
@@ -59,6 +59,13 @@ def judge(measure, record, found, *guarded):
 
 RECEIVER = tomllib.loads((LAUNCHER / "as_built" / "fts_a.toml").read_text())
 AMPLITUDE = 30.0 * RECEIVER["demodulator"]["audio_lsb_per_khz"]
+LATCHES = [
+    *(f"u_logic.u_latch.copy_{copy}_q" for copy in "abc"),
+    "u_logic.confirmed_q",
+    "u_logic.held_q",
+    "u_logic.latch_good_q",
+]
+SAFE_NS, ARMED_NS = 20 * ms, 46 * ms  # the latches' supply is seen; ARM is accepted, and its tones are gone
 
 
 def audio(at_ms, *tones):
@@ -67,21 +74,56 @@ def audio(at_ms, *tones):
     return Input(round(at_ms * ms), "audio", json.dumps({"tones": said, "noise_lsb": 0.05 * AMPLITUDE}).encode())
 
 
+def tones_of(command):
+    """The tones of a command, by number."""
+    return RECEIVER["commands"][command]["tones"]
+
+
+def bits_of(command):
+    """How the output that tells the tones shows those of a command: the lowest tone in bit 0."""
+    numbers = sorted(int(number) for number in RECEIVER["tones_hz"])
+    return "".join("01"[number in tones_of(command)] for number in reversed(numbers))
+
+
 GOOD = Input(0, "latch_good_i", 1)
+OFF = {"arm_o": ("0",), "terminate_o": ("0",)}
+NOISE = Play(60 * ms, (GOOD, audio(0, *tones_of("ARM")[:1]), audio(8)))  # a tone at first shows that it hears
+ARMED = Play(60 * ms, (GOOD, audio(0), audio(5, *tones_of("ARM")), audio(45)))
+TOO_EARLY = Play(60 * ms, (GOOD, audio(0), audio(5, *tones_of("TERMINATE")), audio(45)))
+SILENT = {**OFF, "tones_o": ("0000", "0001", "0000")}
+ARMS = {"arm_o": ("0", "1"), "terminate_o": ("0",)}
 
 
 @pytest.mark.requirement("FTS-R-32", "FTS-R-33")
 @pytest.mark.parametrize(
-    ("title", "inputs"),
-    [
-        ("noise alone", (GOOD, audio(0))),
-        ("armed", (GOOD, audio(0), audio(5, *RECEIVER["commands"]["ARM"]["tones"]), audio(45))),
-        ("TERMINATE before ARM", (GOOD, audio(0), audio(5, *RECEIVER["commands"]["TERMINATE"]["tones"]), audio(45))),
-    ],
+    ("title", "play", "shown"),
+    [("noise alone", NOISE, SILENT), ("armed", ARMED, ARMS), ("TERMINATE before ARM", TOO_EARLY, OFF)],
+    ids=["noise", "armed", "early"],
 )
-def test_no_single_upset_makes_terminate(campaign, measure, record, title, inputs):
+def test_no_single_upset_makes_terminate(campaign, measure, record, title, play, shown):
     """Whatever bit of the receiver's logic flips, TERMINATE stays off, safe and armed."""
-    found = campaign("fts_receiver", "fts_a", Play(60 * ms, inputs), title=title, seed=len(title))
+    found = campaign("fts_receiver", play, shown, title=title, flips=FLIPS, seed=len(title))
+    if play is TOO_EARLY:
+        assert bits_of("TERMINATE") in found.shown["tones_o"]
+    judge(measure, record, found, "terminate_o")
+
+
+@pytest.mark.requirement("FTS-R-32", "FTS-R-33")
+@pytest.mark.parametrize(
+    ("title", "play", "shown", "since_ns"),
+    [
+        ("safe", NOISE, SILENT, SAFE_NS),
+        ("armed", ARMED, ARMS, ARMED_NS),
+        ("safe, with the tones of TERMINATE", TOO_EARLY, OFF, SAFE_NS),
+    ],
+    ids=["safe", "armed", "early"],
+)
+def test_no_bit_of_the_latches_makes_terminate(campaign, measure, record, title, play, shown, since_ns):
+    """Each bit of the latches and of what leads to them, none left out, safe and armed: TERMINATE stays off."""
+    found = campaign(
+        "fts_receiver", play, shown, title=f"{title}, every bit of the latches", registers=LATCHES, since_ns=since_ns
+    )
+    assert len(found.upsets) == found.bits > len(LATCHES)
     judge(measure, record, found, "terminate_o")
 
 
@@ -155,6 +197,7 @@ class Hand:
 
 
 GUARDED = ("main_ox_o", "main_fuel_o", "igniter_o")
+SPEAKS = "can_a_tx_valid_o"
 
 
 def test_no_upset_of_one_copy_opens_a_valve(campaign, measure, record):
@@ -162,7 +205,10 @@ def test_no_upset_of_one_copy_opens_a_valve(campaign, measure, record):
     hand = Hand()
     hand.cycles(30)
     assert not any(hand.told.values())
-    judge(measure, record, campaign("engine_core", "engine", hand.play(), title="stand-by", seed=1), *GUARDED)
+    shown = dict.fromkeys(GUARDED, ("0",))
+    found = campaign("engine_core", hand.play(), shown, title="stand-by", flips=FLIPS, seed=1)
+    assert "1" in found.shown[SPEAKS]
+    judge(measure, record, found, *GUARDED)
 
 
 def test_no_upset_of_one_copy_shuts_down(campaign, measure, record):
@@ -172,6 +218,6 @@ def test_no_upset_of_one_copy_shuts_down(campaign, measure, record):
     hand.cycles(110, command="START")
     assert hand.told[Output.MAIN_OX]
     assert hand.told[Output.MAIN_FUEL]
-    found = campaign("engine_core", "engine", hand.play(), title="start", seed=2)
-    assert found.undisturbed > 4
+    shown = {"main_ox_o": ("0", "1"), "main_fuel_o": ("0", "1"), "igniter_o": ("0", "1", "0")}
+    found = campaign("engine_core", hand.play(), shown, title="start", flips=FLIPS, seed=2)
     judge(measure, record, found, *GUARDED)
