@@ -25,7 +25,7 @@ class Known:
     """What earlier runs on this machine showed: plain values, as pytest's cache keeps them.
 
     ``durations_ns`` is rig time by test; ``cycles`` by test and article; ``speed_hz`` cycles per second of wall time by
-    simulator.
+    article and simulator.
     """
 
     durations_ns: dict[str, int] = field(default_factory=dict[str, int])
@@ -41,12 +41,12 @@ class Known:
             self.durations_ns[nodeid] = int(outcome.get("duration_ns", 0))
             for article, (simulator, cycles, busy_s) in outcome.get("simulated", {}).items():
                 self.cycles.setdefault(nodeid, {})[article] = cycles
-                sums = total.setdefault(simulator, [0.0, 0.0])
+                sums = total.setdefault(_runner(article, simulator), [0.0, 0.0])
                 sums[0] += cycles
                 sums[1] += busy_s
-        for simulator, (cycles, busy_s) in total.items():
+        for runner, (cycles, busy_s) in total.items():
             if busy_s > 1.0 and cycles:
-                self.speed_hz[simulator] = cycles / busy_s
+                self.speed_hz[runner] = cycles / busy_s
 
 
 def forecast(blueprint: Blueprint, nodeids: Sequence[str], known: Known) -> list[str]:
@@ -57,7 +57,7 @@ def forecast(blueprint: Blueprint, nodeids: Sequence[str], known: Known) -> list
     clocks = {name: 1e12 / design.spec.clock.period_ps for name, design in blueprint.designs.items()}
     lines = [
         f"rtl: {name} is {blueprint.designs[name].spec.top} on {simulators[name]}, {clocks[name] / 1e6:g} MHz: "
-        f"1 s of powered rig time takes about {clocks[name] / _speed(known, simulators[name]):.2g} s"
+        f"1 s of powered rig time takes about {clocks[name] / _speed(known, name, simulators[name]):.2g} s"
         for name in simulators
     ]
     estimates: dict[str, tuple[float, float, str]] = {}
@@ -65,7 +65,7 @@ def forecast(blueprint: Blueprint, nodeids: Sequence[str], known: Known) -> list
         found = _estimate(nodeid, clocks, known)
         if found is not None:
             cycles, sure = found
-            wall_s = sum(count / _speed(known, simulators[name]) for name, count in cycles.items())
+            wall_s = sum(count / _speed(known, name, simulators[name]) for name, count in cycles.items())
             estimates[nodeid] = (sum(cycles.values()), wall_s, "" if sure else "at most ")
     unknown = len(nodeids) - len(estimates)
     total, wall_s = sum(each[0] for each in estimates.values()), sum(each[1] for each in estimates.values())
@@ -89,8 +89,12 @@ def _wall(seconds: float) -> str:
     return f"{seconds:.2g} s" if seconds < 100.0 else f"{seconds / 60.0:.0f} min"
 
 
-def _speed(known: Known, simulator: str) -> float:
-    return known.speed_hz.get(simulator, _NOMINAL_HZ[simulator])
+def _runner(article: str, simulator: str) -> str:
+    return f"{article} on {simulator}"
+
+
+def _speed(known: Known, article: str, simulator: str) -> float:
+    return known.speed_hz.get(_runner(article, simulator), _NOMINAL_HZ[simulator])
 
 
 def _estimate(nodeid: str, clocks: Mapping[str, float], known: Known) -> tuple[dict[str, float], bool] | None:

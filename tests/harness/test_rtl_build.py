@@ -66,6 +66,16 @@ def test_other_parameters_and_other_sources_are_other_builds(tmp_path, compiler)
     assert len(folders | {icarus(own).folder}) == compiler() == 3
 
 
+def test_builds_that_nobody_has_used_for_a_month_are_removed_when_another_is_made(tmp_path, compiler):
+    file = rtl_file(tmp_path, "echo")
+    old, used = icarus(file).folder, icarus(file, ALARM=7).folder
+    for folder in (old, used):
+        os.utime(folder / "built", (0.0, 0.0))
+    assert icarus(file, ALARM=7).folder == used
+    icarus(file, ALARM=8)
+    assert (old.exists(), used.exists()) == (False, True)
+
+
 def test_two_that_ask_at_once_build_once(tmp_path, compiler):
     file = rtl_file(tmp_path, "echo")
     builders = [

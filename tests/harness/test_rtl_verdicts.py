@@ -138,6 +138,8 @@ def test_results_of_rtl_say_so_and_name_what_ran(ran, request):
     inside = next(doc for doc in ran.documents if doc.get("what") == "simulated" and doc["cycles"])
     assert str(design["simulator"]) in str(inside["simulator"]).lower()
     assert inside["python"] == design["python"]
+    assert len(str(inside["binary_sha256"])) == 64  # of the process itself: vvp, or the model that Verilator made
+    assert inside["binary_sha256"] != design["sha256"]
 
 
 def test_rtl_on_a_rig_of_wall_pace_is_an_error_with_the_remedy(tmp_path, hdl):

@@ -14,12 +14,12 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cocotb
 from cocotb.clock import Clock
 from cocotb.regression import Test, TestGenerator
 from cocotb.triggers import Timer
 
 from hil.rtl.orphans import die_with_parent
+from hil.rtl.peer.identity import identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -57,12 +57,7 @@ def _tests(job: dict[str, Any]) -> list[Test]:
 
 def _note(job: dict[str, Any], tests: list[Test]) -> None:
     """Write down what runs, and which tests it is about to run."""
-    noted = {
-        "simulator": f"{cocotb.SIM_NAME} {cocotb.SIM_VERSION}",
-        "python": sys.version.split()[0],
-        "cocotb": cocotb.__version__,
-        "tests": [test.name for test in tests],
-    }
+    noted = {**identity(), "tests": [test.name for test in tests]}
     Path(job["notes"]).write_text(json.dumps(noted))
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import importlib
 import json
 import os
 import socket
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import cocotb
@@ -19,6 +16,7 @@ from cocotb.utils import get_sim_time
 
 from hil.rtl import protocol
 from hil.rtl.orphans import die_with_parent
+from hil.rtl.peer.identity import identity
 from hil.rtl.peer.levels import level
 from hil.rtl.peer.registers import Registers
 
@@ -379,10 +377,7 @@ def _flush() -> None:
 def _hello(job: dict[str, Any], top: Any) -> dict[str, object]:
     return {
         "protocol": protocol.VERSION,
-        "simulator": f"{cocotb.SIM_NAME} {cocotb.SIM_VERSION}",
-        "binary_sha256": hashlib.sha256(Path("/proc/self/exe").read_bytes()).hexdigest(),
-        "python": sys.version.split()[0],
-        "cocotb": cocotb.__version__,
+        **identity(),
         "widths": {name: len(getattr(top, name)) for name in job["ports"]},
         "pid": os.getpid(),
     }
