@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hil.limits import Measurement
     from hil.profile import Profile
     from hil.rig.world import Rig
-    from hil.rtl.blocks import BlockFile, BlockTest
+    from hil.rtl.blocks.files import BlockFile, BlockTest
     from hil.signal import Monitor, Signal
 
 _REMEDY = "NOT_RUN: no rig is open; run with --rig FILE, for example --rig rigs/sim.toml"
@@ -333,7 +333,7 @@ class BlockModule(pytest.File):
             CollectError: when the file holds no test, or says something impossible.
         """
         from hil.errors import HilError
-        from hil.rtl.blocks import read_blocks
+        from hil.rtl.blocks.files import read_blocks
 
         try:
             blocks = read_blocks(self.path)

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hil.limits import Verdict
-from hil.rtl.block_run import Bench, Ran, run_block
+from hil.rtl.blocks.run import Bench, Ran, run_block
 from hil.signal import Check
 
 if TYPE_CHECKING:
     from hil.campaign.trial import Trial
-    from hil.rtl.blocks import BlockFile, BlockTest
+    from hil.rtl.blocks.files import BlockFile, BlockTest
 
 EVIDENCE_CLASS: Final = "rtl"
 """Evidence class of a block test, whatever rig is open."""

@@ -13,7 +13,7 @@ from hil.evidence.coverage import CoverageFiles, CoverageRecord, DesignRecord, k
 from hil.evidence.coverage_results import results_of
 from hil.evidence.documents import plain
 from hil.limits import Verdict
-from hil.rtl.blocks import PATTERN, read_blocks
+from hil.rtl.blocks.files import PATTERN, read_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

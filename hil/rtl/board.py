@@ -12,7 +12,7 @@ from hil.article import Article
 from hil.bus_port import BusPort
 from hil.ports import AnalogIn, AnalogOut, DatagramIn, DatagramOut, DigitalIn, DigitalOut, PowerPin
 from hil.rtl import faults
-from hil.rtl.can_bridge import CanBridge
+from hil.rtl.can.bridge import CanBridge
 from hil.rtl.faults import FpgaFaults
 from hil.rtl.peer_words import measured_pwm
 from hil.rtl.port import Fpga

@@ -16,8 +16,8 @@ from hil.can.phy.timing import timing_for
 from hil.can.wire import CanWire
 from hil.clock import Phase, VirtualClock
 from hil.noise import Streams
-from hil.rtl.can_bridge import CanBridge
-from hil.rtl.rest_of_bus import RestOfBus
+from hil.rtl.can.bridge import CanBridge
+from hil.rtl.can.rest_of_bus import RestOfBus
 from hil.units import ms, us
 
 PERIOD_NS = 125
@@ -25,7 +25,7 @@ PERIOD_NS = 125
 
 
 class ClockLine:
-    """A :class:`hil.rtl.rest_of_bus.BitLine` on the rig clock, with a controller of the PHY as the design."""
+    """A :class:`hil.rtl.can.rest_of_bus.BitLine` on the rig clock, with a controller of the PHY as the design."""
 
     def __init__(self, clock, bitrate_bps, error_ppm, told):
         self.clock = clock

@@ -15,7 +15,7 @@ from hil.can.phy.coding import PhyFrame, from_frame, to_frame
 from hil.can.phy.events import ErrorFound, Received, Sent
 from hil.errors import BusError, HilError, RtlError
 from hil.faults import Fault
-from hil.rtl.can_bridge import CanBridge
+from hil.rtl.can.bridge import CanBridge
 from hil.units import ms, us
 
 BIT = 2 * us

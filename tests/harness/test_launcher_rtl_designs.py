@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.rtl.lint import lint
+from hil.rtl.analysis.lint import lint
 from hil.rtl.spec import load_spec
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "hil_launcher" / "rtl"

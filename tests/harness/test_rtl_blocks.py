@@ -11,7 +11,7 @@ from block_suite import BlockSuite
 from hil.errors import ConfigError
 from hil.evidence.index import read_run
 from hil.evidence.verify import verify
-from hil.rtl.blocks import read_blocks
+from hil.rtl.blocks.files import read_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

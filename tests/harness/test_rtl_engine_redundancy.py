@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from engine_world import LAUNCHER
 
+from hil.rtl.analysis.synthesis import area
 from hil.rtl.spec import load_spec
-from hil.rtl.synthesis import area
 
 WIDTH = 8
 COUNTER = """

@@ -15,8 +15,8 @@ from rtl_bench import bench, built, family, on_icarus, rtl_file, running
 from hil.clock import Stopwatch
 from hil.errors import DesignError, HilError, RtlError, UnknownLevelError
 from hil.rtl import launch, link
+from hil.rtl.analysis.solo import Input, Solo
 from hil.rtl.launch import PeerProcess
-from hil.rtl.solo import Input, Solo
 from hil.units import ms, s, us
 
 if TYPE_CHECKING:

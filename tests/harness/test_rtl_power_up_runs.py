@@ -7,8 +7,8 @@ from rtl_bench import bench
 from rtl_world import DATA
 
 from hil.errors import ToolMissingError, UnknownLevelError
-from hil.rtl import power_up_runs as runs
-from hil.rtl.solo import Input
+from hil.rtl.analysis import power_up_runs as runs
+from hil.rtl.analysis.solo import Input
 from hil.rtl.spec import load_spec
 from hil.units import us
 

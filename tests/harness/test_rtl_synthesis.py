@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hil.errors import ConfigError
-from hil.rtl.lint import HIDING, lint
-from hil.rtl.power_up import power_up
+from hil.rtl.analysis.lint import HIDING, lint
+from hil.rtl.analysis.power_up import power_up
+from hil.rtl.analysis.synthesis import area, elaborate
 from hil.rtl.spec import load_spec
-from hil.rtl.synthesis import area, elaborate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hil.rtl.power_up import PowerUp
+    from hil.rtl.analysis.power_up import PowerUp
     from hil.rtl.spec import RtlSpec
 
     Tool = Callable[[str], str]

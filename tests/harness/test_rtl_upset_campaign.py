@@ -9,9 +9,9 @@ import pytest
 from rtl_bench import built
 
 from hil.errors import RtlError
-from hil.rtl.solo import Input
+from hil.rtl.analysis.solo import Input
+from hil.rtl.analysis.upset_campaign import Play, upset_campaign
 from hil.rtl.spec import UpsetsTable
-from hil.rtl.upset_campaign import Play, upset_campaign
 from hil.units import us
 
 TONE = json.dumps({"tones": [[50e3, 500.0]], "noise_lsb": 40.0}).encode()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 JOB = "HIL_BLOCK_JOB"
-"""Environment variable with the job, in JSON; see :mod:`hil.rtl.block_run`."""
+"""Environment variable with the job, in JSON; see :mod:`hil.rtl.blocks.run`."""
 
 
 def _tests(job: dict[str, Any]) -> list[Test]:

@@ -1,11 +1,11 @@
-"""A CAN bus on two pins of a design: see :mod:`hil.rtl.rest_of_bus` for who is on it."""
+"""A CAN bus on two pins of a design: see :mod:`hil.rtl.can.rest_of_bus` for who is on it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hil.rtl.can.rest_of_bus import RestOfBus
 from hil.rtl.peer.can_line import PinLine
-from hil.rtl.rest_of_bus import RestOfBus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Can:
-    """See :class:`hil.rtl.peer.server.Peripheral`; commands and events are words of :mod:`hil.rtl.can_words`."""
+    """See :class:`hil.rtl.peer.server.Peripheral`; commands and events are words of :mod:`hil.rtl.can.words`."""
 
     def __init__(self, top: Any, binding: dict[str, Any], post: Callable[[bytes], None], period_ps: int) -> None:
         self._line = PinLine(getattr(top, binding["tx"]), getattr(top, binding["rx"]), period_ps, self._told)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from hil.errors import ToolMissingError
-from hil.rtl.block_run import as_built_of
+from hil.rtl.blocks.run import as_built_of
 from hil.rtl.build import parameters_of
 from hil.rtl.spec import load_spec
 

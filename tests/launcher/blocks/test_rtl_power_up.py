@@ -7,9 +7,9 @@ from typing import NamedTuple
 import pytest
 
 from hil.can.phy.coding import PhyFrame
-from hil.rtl.can_words import Meet, Play, pack
-from hil.rtl.power_up_runs import power_up_runs
-from hil.rtl.solo import Input
+from hil.rtl.analysis.power_up_runs import power_up_runs
+from hil.rtl.analysis.solo import Input
+from hil.rtl.can.words import Meet, Play, pack
 from hil.units import ms, us
 
 ARM = b'{"tones": [[7500.0, 3000.0], [12140.0, 3000.0]]}'

@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-from hil.rtl.lint import lint
-from hil.rtl.power_up import power_up
-from hil.rtl.synthesis import area, elaborate
+from hil.rtl.analysis.lint import lint
+from hil.rtl.analysis.power_up import power_up
+from hil.rtl.analysis.synthesis import area, elaborate
 
 
 def counted(measure, record, name, found):

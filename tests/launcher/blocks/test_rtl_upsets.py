@@ -10,9 +10,9 @@ import pytest
 
 from hil.can.database import Database
 from hil.rtl import tools
+from hil.rtl.analysis.solo import Input
+from hil.rtl.analysis.upset_campaign import Play, upset_campaign
 from hil.rtl.build import Variant, build
-from hil.rtl.solo import Input
-from hil.rtl.upset_campaign import Play, upset_campaign
 from hil.units import ms
 from hil_launcher.models.engine.as_built import EngineAsBuilt
 from hil_launcher.models.engine.bit_exact import EngineReference

@@ -2,8 +2,8 @@
 
 A simulator of four states shows an un-reset register as unknown (X) where it reaches an output; one of two states
 gives it a value, and another one with another seed. So the design runs once on Icarus and several times on Verilator,
-with the same inputs, and after the reset all runs must say the same at the same instants. :mod:`hil.rtl.power_up` finds
-the registers; this finds what the outputs do, with the inputs that a test gives.
+with the same inputs, and after the reset all runs must say the same at the same instants. The netlist tells which
+registers (:mod:`hil.rtl.analysis.power_up`); this tells what outputs do, with the inputs that a test gives.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hil.rtl import tools
+from hil.rtl.analysis.solo import Solo
 from hil.rtl.build import Variant, build
-from hil.rtl.solo import Solo
 from hil.units import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hil.rtl.analysis.solo import Input
     from hil.rtl.build import Built
-    from hil.rtl.solo import Input
     from hil.rtl.spec import RtlSpec
 
 SEEDS = (1, 2, 3, 4, 5)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from hil.can.phy.coding import from_frame, to_frame
 from hil.can.phy.timing import timing_for
 from hil.errors import RtlError
-from hil.rtl.can_words import Began, Cut, Disturb, Ended, Header, Meet, Play, Won, pack, unpack
+from hil.rtl.can.words import Began, Cut, Disturb, Ended, Header, Meet, Play, Won, pack, unpack
 
 if TYPE_CHECKING:
     from hil.can.bit_segment import Company
     from hil.can.frame import Frame
     from hil.can.node import CanNode
-    from hil.rtl.can_words import Word
+    from hil.rtl.can.words import Word
     from hil.rtl.port import FpgaHandle
 
 _PS = 1000

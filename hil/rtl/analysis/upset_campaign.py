@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from hil.errors import DesignError, RtlError
-from hil.rtl.solo import BUDGET_S, Change, Input, Solo
+from hil.rtl.analysis.solo import BUDGET_S, Change, Input, Solo
 from hil.toml_lines import did_you_mean
 
 if TYPE_CHECKING:

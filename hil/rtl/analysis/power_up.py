@@ -14,13 +14,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from hil.rtl.synthesis import UNDEFINED_RESET
+from hil.rtl.analysis.synthesis import UNDEFINED_RESET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
+    from hil.rtl.analysis.synthesis import Netlist
     from hil.rtl.spec import RtlSpec, UnresetTable
-    from hil.rtl.synthesis import Netlist
 
 _KNOWN: Final = 2
 _UNSET: Final = 3
@@ -72,7 +72,7 @@ def power_up(spec: RtlSpec, netlist: Netlist) -> PowerUp:
     Args:
         spec: the design; its ``[reset]`` says which port, which level and how many clocks, and ``[power_up]``
             which registers are meant to have no reset.
-        netlist: what :func:`hil.rtl.synthesis.elaborate` made of it.
+        netlist: what :func:`hil.rtl.analysis.synthesis.elaborate` made of it.
     """
     circuit = _Circuit(netlist)
     level = 0 if spec.reset.active == "low" else 1

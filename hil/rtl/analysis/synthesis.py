@@ -1,7 +1,7 @@
 """Synthesis as a check, with yosys: what no simulator refuses and no FPGA can be built from, and how large it is.
 
 A latch that was inferred, a net without a driver, a loop of gates, or a part of one vendor's library is found here;
-:mod:`hil.rtl.power_up` then walks the netlist that was made.
+:mod:`hil.rtl.analysis.power_up` then walks the netlist that was made.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from hil.article import Article
 from hil.errors import ConfigError
 from hil.limits import Verdict
 from hil.rtl import tools
-from hil.rtl.block_results import Case, Found, judge, read_results
+from hil.rtl.blocks.results import Case, Found, judge, read_results
 from hil.rtl.build import Built, Variant, build, parameters_of
 from hil.rtl.launch import Run, SimulatorProcess
 from hil.rtl.simulator_log import ended_with, log_excerpt, reached_ns
@@ -28,7 +28,7 @@ from hil.toml_lines import check, load_toml
 
 if TYPE_CHECKING:
     from hil.article import AsBuilt
-    from hil.rtl.blocks import BlockFile, BlockTest
+    from hil.rtl.blocks.files import BlockFile, BlockTest
     from hil.rtl.spec import RtlSpec
 
 _PEER: Final = "hil.rtl.peer.block"

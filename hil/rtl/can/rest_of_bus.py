@@ -23,14 +23,14 @@ from hil.can.phy.mac import Mac
 from hil.can.phy.node import Node
 from hil.can.phy.parse import Field
 from hil.can.phy.timing import timing_for
-from hil.rtl.can_words import Began, Cut, Disturb, Ended, Header, Meet, Play, Won, pack, unpack
+from hil.rtl.can.words import Began, Cut, Disturb, Ended, Header, Meet, Play, Won, pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hil.can.phy.coding import PhyFrame
     from hil.can.phy.events import Action, Told
-    from hil.rtl.can_words import Failure, Word
+    from hil.rtl.can.words import Failure, Word
 
 _FLAG_BITS = 6  # by which a passive error flag and its delimiter outlast the end of a frame nobody acknowledged
 

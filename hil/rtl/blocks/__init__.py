@@ -1,0 +1,1 @@
+"""Block tests: ordinary cocotb tests, collected, run and judged one by one."""
