@@ -10,6 +10,7 @@ FLIGHT ?= flight
 SLOW := $(wildcard tests/harness/test_rtl_engine_board.py)
 BLOCKS := tests/launcher/blocks
 SELECT ?=
+RTL_FLIGHT ?= rigs/rtl_flight.toml
 ON_BOTH := $(wildcard tests/launcher/test_fts_*.py tests/launcher/test_engine_*.py)
 ON_RTL ?= $(BLOCKS) $(ON_BOTH)
 SIZE ?= 1180x1500
@@ -21,7 +22,7 @@ help:
 	@echo "make qualify   run the qualification tests of the reference launcher on the simulated rig, write the report"
 	@echo "make qualify-rtl  the FPGA blocks, and the receivers' and the engine's tests with their logic as RTL"
 	@echo "make equivalence  the receivers' and the engine's tests on models and on RTL, compared (half an hour)"
-	@echo "make flight-rtl   the flight of 30 March 2025 with one receiver as RTL (minutes)"
+	@echo "make flight-rtl   the flight of 30 March 2025 with one receiver as RTL (minutes); RTL_FLIGHT=rigs/rtl_flight_both.toml: both"
 	@echo "make defects   prove that every qualification test can fail: a table test x seeded defect (SOUND=run folder)"
 	@echo "make test      run the harness's own tests and all doctests"
 	@echo "make test-slow the tests of whole boards on RTL, which take minutes each"
@@ -50,7 +51,7 @@ equivalence: setup
 	@$(BIN)/hil compare build/equivalence/model build/equivalence/rtl --whole --within fts.response_time=1.5
 
 flight-rtl: setup
-	@$(BIN)/hil qualify tests/launcher/test_flight_spectrum.py --rig rigs/rtl_flight.toml -- -n $(WORKERS) -k lost_attitude
+	@$(BIN)/hil qualify tests/launcher/test_flight_spectrum.py --rig $(RTL_FLIGHT) -- -k lost_attitude
 
 defects: setup
 	@$(BIN)/hil defects $(wildcard tests/launcher/test_*.py) --rig $(RIG) --defects tests/launcher/defects.toml \
