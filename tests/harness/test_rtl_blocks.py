@@ -11,7 +11,9 @@ from block_suite import BlockSuite
 from hil.errors import ConfigError
 from hil.evidence.index import read_run
 from hil.evidence.verify import verify
+from hil.limits import Verdict
 from hil.rtl.blocks.files import read_blocks
+from hil.rtl.blocks.results import Case, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -319,3 +321,10 @@ def test_pytest_imports_neither_cocotb_nor_a_block_test_nor_what_stands_beside_i
     assert ran.code == 0
     assert "loaded: []" in ran.text
     assert "2 passed" in ran.text
+
+
+def test_a_test_of_several_cases_of_which_one_is_skipped_has_not_passed():
+    cases = [Case("test_gap/1", "passed"), Case("test_gap/2", "skipped", message="no such gap")]
+    found = judge(cases, wanted=[case.name for case in cases], seed=1, code=0, complaints=[])
+    assert found.verdict is Verdict.NOT_RUN
+    assert found.reason == "1 of 2 cases were skipped: no such gap"

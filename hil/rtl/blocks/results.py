@@ -96,8 +96,10 @@ def judge(
     if code != 0:
         return Found(Verdict.ERROR, f"the test passed, but the simulator {_ended(code)}", tuple(cases))
     skipped = [case for case in cases if case.status == "skipped"]
-    if len(skipped) == len(cases):
-        return Found(Verdict.NOT_RUN, skipped[0].message or "the test skips itself", tuple(cases))
+    if skipped:
+        why = skipped[0].message or "the test skips itself"
+        some = "" if len(skipped) == len(cases) else f"{len(skipped)} of {len(cases)} cases were skipped: "
+        return Found(Verdict.NOT_RUN, f"{some}{why}", tuple(cases))
     return Found(Verdict.PASS, "", tuple(cases))
 
 
