@@ -23,7 +23,7 @@ from hil.limits import Verdict
 from hil.toml_lines import check, load_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 _AGAINST = (Verdict.FAIL, Verdict.OUT_OF_FAMILY)
@@ -152,7 +152,10 @@ def kill_table(campaign: Campaign, defects: Sequence[Defect], *, workers: int = 
     with tempfile.TemporaryDirectory(prefix="hil-defects-") as scratch, ThreadPoolExecutor(workers) as pool:
         sound = _sound(campaign, Path(scratch) / "none", workers)
         folders = [Path(scratch) / str(number) for number in range(len(defects))]
-        selections = ["" if campaign.every else defect.selection(sound.tests) for defect in defects]
+        selections = [
+            _Selection() if campaign.every else _Selection(defect.selection(sound.tests), sound.files_of(defect.kills))
+            for defect in defects
+        ]
         ran = list(pool.map(_run, repeat(campaign), folders, [defect.sets for defect in defects], selections))
     runs = {defect.name: run for defect, run in zip(defects, ran, strict=True)}
     return KillTable(
@@ -165,12 +168,28 @@ def kill_table(campaign: Campaign, defects: Sequence[Defect], *, workers: int = 
 
 
 @dataclass(frozen=True)
+class _Selection:
+    """Which tests of a campaign are run: an expression of pytest's ``-k``, and their files; all of them if empty."""
+
+    expression: str = ""
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class _Ran:
-    """One run: its tests in plan order, those that judged against the rig, those that came to no judgement."""
+    """One run: its tests in plan order, those that judged against the rig, those that came to no judgement.
+
+    ``files`` tells in which files each of its tests stands.
+    """
 
     tests: list[str]
     against: set[str]
     upset: set[str]
+    files: Mapping[str, frozenset[str]]
+
+    def files_of(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The files in which some tests stand: a run of few tests need not read all."""
+        return tuple(sorted({file for name in names for file in self.files.get(name, ())}))
 
 
 def _sound(campaign: Campaign, scratch: Path, workers: int) -> _Ran:
@@ -180,7 +199,7 @@ def _sound(campaign: Campaign, scratch: Path, workers: int) -> _Ran:
         HilError: for an earlier run that is not complete, or that was changed from outside.
     """
     if campaign.sound is None:
-        return _run(campaign, scratch, (), "", workers=workers)
+        return _run(campaign, scratch, (), _Selection(), workers=workers)
     run = read_run(campaign.sound)
     if not run.tally.complete or run.development:
         what = f"changed by {', '.join(run.development)}" if run.development else "INCOMPLETE"
@@ -188,9 +207,10 @@ def _sound(campaign: Campaign, scratch: Path, workers: int) -> _Ran:
     return _told(run)
 
 
-def _run(campaign: Campaign, folder: Path, sets: Sequence[str], selection: str, *, workers: int = 1) -> _Ran:
-    """Run the campaign with some changes; a selection that is empty means every test."""
-    tests = [*campaign.tests, "-q", "-p", "no:cacheprovider", *(["-k", selection] if selection else [])]
+def _run(campaign: Campaign, folder: Path, sets: Sequence[str], selection: _Selection, *, workers: int = 1) -> _Ran:
+    """Run the campaign, or some of it, with some changes."""
+    only = ["-k", selection.expression] if selection.expression else []
+    tests = [*(selection.files or campaign.tests), "-q", "-p", "no:cacheprovider", *only]
     if workers > 1:
         tests += ["-n", str(workers), "--dist", "worksteal"]
     done = subprocess.run(
@@ -212,7 +232,11 @@ def _run(campaign: Campaign, folder: Path, sets: Sequence[str], selection: str, 
 def _told(run: Run) -> _Ran:
     against = {_name(test.nodeid) for test in run.tests if test.verdict in _AGAINST}
     upset = {_name(test.nodeid) for test in run.tests if test.verdict not in (*_AGAINST, Verdict.PASS)}
-    return _Ran(list(dict.fromkeys(_name(test.nodeid) for test in run.tests)), against, upset - against)
+    files: dict[str, set[str]] = {}
+    for test in run.tests:
+        files.setdefault(_name(test.nodeid), set()).add(test.nodeid.partition("::")[0])
+    frozen = {name: frozenset(found) for name, found in files.items()}
+    return _Ran(list(files), against, upset - against, frozen)
 
 
 def _name(nodeid: str) -> str:

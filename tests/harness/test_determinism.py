@@ -62,7 +62,7 @@ def test_a_run_records_frames_dialogues_and_events(reference: dict[str, bytes]) 
     assert all(reference.values())
 
 
-@pytest.mark.parametrize("hash_seed", range(1, 6))
+@pytest.mark.parametrize("hash_seed", [1, 2])
 def test_hash_seed_and_workers_change_no_byte(tmp_path: Path, reference: dict[str, bytes], hash_seed: int) -> None:
     workers = "2" if hash_seed % 2 else "0"
     run = start(tmp_path / "run", "-n", workers, PYTHONHASHSEED=str(hash_seed))
