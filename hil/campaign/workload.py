@@ -99,10 +99,8 @@ def _speed(known: Known, article: str, simulator: str) -> float:
 
 def _estimate(nodeid: str, clocks: Mapping[str, float], known: Known) -> tuple[dict[str, float], bool] | None:
     """Cycles by article, and whether they were counted or follow from the rig time."""
-    counted = known.cycles.get(nodeid)
-    if counted is not None:
-        return {name: float(counted.get(name, 0)) for name in clocks}, True
-    if nodeid in known.durations_ns:
-        duration_s = known.durations_ns[nodeid] / s
-        return {name: duration_s * hertz for name, hertz in clocks.items()}, False
-    return None
+    if nodeid not in known.durations_ns:
+        return None
+    counted, duration_s = known.cycles.get(nodeid, {}), known.durations_ns[nodeid] / s
+    found = {name: float(counted.get(name, duration_s * hertz)) for name, hertz in clocks.items()}
+    return found, found.keys() <= counted.keys()

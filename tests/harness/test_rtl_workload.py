@@ -47,5 +47,11 @@ def test_a_test_that_only_ran_without_rtl_is_estimated_by_its_rig_time(blueprint
     assert "test_box.py::test_other: at most 2.0 Mcycles, about 10 s" in text
 
 
+def test_an_article_that_was_a_model_then_is_estimated_by_the_rig_time(tmp_path, hdl):
+    file = rig_file(tmp_path, {"box": "echo", "other": "echo"}, hdl("icarus"))
+    text = told(Blueprint.of(load_rig(file)), {ONE: outcome(0.2, cycles=1_000_000, busy_s=5.0)}, ONE)
+    assert "test_box.py::test_one: at most 3.0 Mcycles, about 15 s" in text
+
+
 def test_a_run_that_was_broken_off_teaches_nothing(blueprint):
     assert "0 of 1 tests estimated" in told(blueprint, {ONE: outcome(0.5, cycles=1, verdict="ERROR")}, ONE)
