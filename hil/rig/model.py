@@ -275,7 +275,7 @@ class RtlTable(Table):
     judge_coverage: bool = Field(default=False, description="a run that misses a coverage goal FAILs")
     block_designs: list[Path] = Field(
         default_factory=list[Path],
-        description="RTL files of block tests, whose coverage goals count beside those of the articles",
+        description="RTL files that block tests must have run: their coverage goals are missed otherwise",
     )
     upsets: bool = Field(
         default=False, description="open the registers that RTL files list to faults; makes Verilator slower"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import importlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from hil.errors import ConfigError, RtlError
+from hil.rtl.named import named
 from hil.rtl.ports import read_top
 from hil.rtl.tools import compiler_version, python_identity
 from hil.rtl.wrapper import TOP, wrap
@@ -128,12 +128,8 @@ def parameters_of(spec: RtlSpec, as_built: AsBuilt | None) -> dict[str, int | st
     if spec.parameters is not None:
         if as_built is None:
             raise ConfigError(f"{spec.file}: parameters come from as-built data, and the article has none")
-        module, _, name = spec.parameters.partition(":")
-        try:
-            function = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError) as problem:
-            raise ConfigError(f"{spec.file}: parameters = {spec.parameters!r} is not there: {problem}") from problem
-        found = dict(cast("Callable[[object], Mapping[str, int | str]]", function)(as_built))
+        function = cast("Callable[[object], Mapping[str, int | str]]", named(spec, "parameters"))
+        found = dict(function(as_built))
     return found | {name: table.value for name, table in spec.scaled.items()}
 
 

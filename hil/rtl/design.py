@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Literal
 
-from hil.article import Article
-from hil.errors import ConfigError, ToolMissingError
+from hil.errors import ToolMissingError
 from hil.rtl import tools
 from hil.rtl.build import Variant, build, parameters_of
+from hil.rtl.named import board_of
 from hil.rtl.spec import load_spec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hil.article import AsBuilt
+    from hil.article import Article, AsBuilt
     from hil.rtl.build import Built
+    from hil.rtl.spec import RtlSpec
 
 
 class Design:
@@ -47,7 +47,7 @@ class Design:
         )
         self._coverage, self._waves, self._upsets = coverage, waves, upsets
         self._built: Built | None = None
-        self.board = self._board()
+        self.board = board_of(self.spec) or _board_of_bindings(self.spec)
         """The class of the board around it."""
 
     @property
@@ -57,20 +57,6 @@ class Design:
             return tools.find(self._wanted, self.spec.language).name
         except ToolMissingError:
             return "ghdl" if self.spec.language == "vhdl" else "verilator"
-
-    def _board(self) -> type[Article]:
-        if self.spec.board is None:
-            from hil.rtl.board import article_class
-
-            return article_class(self.spec)
-        module, _, name = self.spec.board.partition(":")
-        try:
-            found: object = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError) as problem:
-            raise ConfigError(f"{self.spec.file}: board = {self.spec.board!r} is not there: {problem}") from problem
-        if not (isinstance(found, type) and issubclass(found, Article)):
-            raise ConfigError(f"{self.spec.file}: board = {self.spec.board!r} is no article; derive it from FpgaBoard")
-        return found
 
     def built(self, as_built: AsBuilt) -> Built:
         """The design, built for the rig's simulator with the article's parameters; once.
@@ -86,3 +72,9 @@ class Design:
             variant = Variant(coverage=self._coverage and compiled, waves=self._waves, upsets=self._upsets and compiled)
             self._built = build(self.spec, simulator, variant, parameters_of(self.spec, as_built))
         return self._built
+
+
+def _board_of_bindings(spec: RtlSpec) -> type[Article]:
+    from hil.rtl.board import article_class
+
+    return article_class(spec)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from hil.clock import Phase
 from hil.errors import HilError
+from hil.rtl.bits import flipped, level_of
 from hil.units import s
 
 if TYPE_CHECKING:
@@ -89,11 +90,9 @@ class FpgaFaults:
         bits = self._fpga.peek(register)
         if not 0 <= bit < len(bits):
             raise HilError(f"{register} has {len(bits)} bits, 0 to {len(bits) - 1}; there is no bit {bit}")
-        place = len(bits) - 1 - bit
-        if not _known(bits):
+        if level_of(bits) is None:
             raise HilError(f"{register} is {bits}: an unknown bit cannot be flipped; let the design reset first")
-        flipped = bits[:place] + ("0" if bits[place] == "1" else "1") + bits[place + 1 :]
-        self._fpga.live.change("deposit", register, flipped)
+        self._fpga.live.change("deposit", register, flipped(bits, bit))
         self.flips.append((self._clock.now + self._fpga.live.lookahead_ns, register, bit))
 
     def _rain(self, per_s: float) -> Callable[[], None]:
@@ -106,7 +105,7 @@ class FpgaFaults:
 
         def strike() -> None:
             name, bit = places[int(self._noise.integers(len(places)))]
-            if self._fpga.powered and _known(self._fpga.peek(name)):
+            if self._fpga.powered and level_of(self._fpga.peek(name)) is not None:
                 self.flip(name, bit)
             planned[0] = self._clock.at(self._clock.now + self._gap_ns(per_s), strike, Phase.DEVICE)
 
@@ -163,11 +162,6 @@ class FpgaFaults:
     def _if_powered(self, fn: Callable[[], None]) -> None:
         if self._fpga.powered and self._fpga.live.alive:
             fn()
-
-
-def _known(bits: str) -> bool:
-    """Whether a register holds nothing unknown."""
-    return not set(bits) - {"0", "1"}
 
 
 def _nothing() -> None:

@@ -21,6 +21,7 @@ from hil.clock import Stopwatch
 from hil.errors import DesignError, RtlError
 from hil.rtl import protocol
 from hil.rtl.ending import complaints, how_it_ended, told
+from hil.rtl.peer_words import RTL_JOB
 from hil.rtl.simulator_log import log_excerpt
 from hil.rtl.wrapper import told_outputs
 
@@ -206,7 +207,7 @@ class PeerProcess:
             "ports": [port.name for port in top.ports],
         }  # fmt: skip
         plusargs = [f"+verilator+coverage+file+{coverage_file}"] if coverage_file is not None else []
-        run = Run(built, module, {"HIL_RTL_JOB": json.dumps(job)}, seed=seed, plusargs=plusargs)
+        run = Run(built, module, {RTL_JOB: json.dumps(job)}, seed=seed, plusargs=plusargs)
         self._link: socket.socket | None = None
         self._poll = select.poll()
         self._writes = built.variant.coverage or built.variant.waves

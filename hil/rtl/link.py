@@ -247,18 +247,6 @@ class Link:
         return f"{format_duration(self._reached_ps // 1000)} after power-up"
 
 
-def level_of(bits: str) -> int | None:
-    """The number that bits of 0 and 1 stand for; None when any is unknown: that is never read as 0.
-
-    >>> level_of("0101"), level_of("0X01")
-    (5, None)
-    """
-    try:
-        return int(bits, 2)
-    except ValueError:
-        return None
-
-
 def slices(names: Sequence[str], widths: dict[str, int]) -> dict[str, slice]:
     """Where each output stands in the text of all of them.
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, cast
 from hil.clock import Phase
 from hil.errors import DesignError, RtlError, UnknownLevelError
 from hil.rtl import protocol
+from hil.rtl.bits import level_of
 from hil.rtl.ending import told
-from hil.rtl.link import SILENCE_S, Link, answer_text, level_of, slices
+from hil.rtl.link import SILENCE_S, Link, answer_text, slices
 from hil.rtl.protocol import RESET_CLOCKS, Item
 from hil.units import format_time
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from hil.errors import DesignError, RtlError
 from hil.rtl.analysis.solo import BUDGET_S, Change, Input, Solo
+from hil.rtl.bits import flipped, level_of
 from hil.toml_lines import did_you_mean
 
 if TYPE_CHECKING:
@@ -197,21 +198,6 @@ class _UnknownError(Exception):
     """A register to be flipped holds something unknown."""
 
 
-def _flipped(bits: str, bit: int) -> str:
-    """A register's bits with one of them flipped.
-
-    >>> _flipped("0100", 1)
-    '0110'
-
-    Raises:
-        _UnknownError: when any is unknown.
-    """
-    if set(bits) - {"0", "1"}:
-        raise _UnknownError
-    place = len(bits) - 1 - bit
-    return bits[:place] + "10"[int(bits[place])] + bits[place + 1 :]
-
-
 class _Stage:
     """A design that plays again and again; a new simulator when the last one is not equal to a new one any more."""
 
@@ -294,7 +280,10 @@ class _Stage:
             register, bit, at_ns = upset
             changes += solo.run(behind_ns + at_ns, [each for each in rest if each.at_ns <= begin_ns + at_ns])
             rest = [each for each in rest if each.at_ns > begin_ns + at_ns]
-            solo.deposit(register, _flipped(solo.peek([register])[0], bit))
+            bits = solo.peek([register])[0]
+            if level_of(bits) is None:
+                raise _UnknownError
+            solo.deposit(register, flipped(bits, bit))
         changes += solo.run(behind_ns + self._play.until_ns, rest)
         return [Change(each.at_ps - begin_ps, each.bits) for each in changes]
 

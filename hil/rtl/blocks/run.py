@@ -6,7 +6,6 @@ recording, and a failure that does not repeat is told as such.
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 import shutil
@@ -16,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hil.article import Article
-from hil.errors import ConfigError
 from hil.limits import Verdict
 from hil.rtl import tools
 from hil.rtl.blocks.results import Case, Found, judge, read_results
 from hil.rtl.build import Built, Variant, build, parameters_of
+from hil.rtl.cover import VARIABLE
 from hil.rtl.launch import Run, SimulatorProcess
+from hil.rtl.named import board_of
+from hil.rtl.peer_words import BLOCK_JOB
 from hil.rtl.simulator_log import ended_with, log_excerpt, reached_ns
 from hil.rtl.spec import load_spec
 from hil.toml_lines import check, load_toml
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from hil.rtl.spec import RtlSpec
 
 _PEER: Final = "hil.rtl.peer.block"
-_JOB: Final = "HIL_BLOCK_JOB"
-COVER_VARIABLE: Final = "HIL_COVER_FILE"
-"""Environment variable that names the file into which a test writes its functional coverage."""
 _AGAIN_LIMIT_S: Final = 10.0
 _WAVES: Final = {"icarus": "waves.fst", "verilator": "dump.vcd"}
 
@@ -146,16 +144,7 @@ def as_built_of(spec: RtlSpec, path: Path | None) -> AsBuilt | None:
     """
     if path is None:
         return None
-    board: type[Article] = Article
-    if spec.board is not None:
-        module, _, name = spec.board.partition(":")
-        try:
-            found: object = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError) as problem:
-            raise ConfigError(f"{spec.file}: board = {spec.board!r} is not there: {problem}") from problem
-        if not (isinstance(found, type) and issubclass(found, Article)):
-            raise ConfigError(f"{spec.file}: board = {spec.board!r} is no Article; it says what its as-built data are")
-        board = found
+    board = board_of(spec) or Article
     data, lines = load_toml(path)
     return check(board.AS_BUILT, data, path, lines)
 
@@ -173,8 +162,8 @@ def _run(bench: Bench, built: Built, limit_s: float) -> Ran:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     notes = folder / "notes.json"
-    cover = {} if bench.cover_file is None else {COVER_VARIABLE: str(bench.cover_file)}
-    environment = {_JOB: json.dumps(_job(bench, built, notes)), **cover}
+    cover = {} if bench.cover_file is None else {VARIABLE: str(bench.cover_file)}
+    environment = {BLOCK_JOB: json.dumps(_job(bench, built, notes)), **cover}
     run = Run(built, _PEER, environment, seed=bench.seed, plusargs=_plusargs(built, folder))
     process = SimulatorProcess(run, folder)
     try:

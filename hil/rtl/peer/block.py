@@ -20,12 +20,10 @@ from cocotb.triggers import Timer
 
 from hil.rtl.orphans import die_with_parent
 from hil.rtl.peer.identity import identity
+from hil.rtl.peer_words import BLOCK_JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-
-JOB = "HIL_BLOCK_JOB"
-"""Environment variable with the job, in JSON; see :mod:`hil.rtl.blocks.run`."""
 
 
 def _tests(job: dict[str, Any]) -> list[Test]:
@@ -85,7 +83,7 @@ def _with_clock(
 def _offer() -> None:
     """Put the tests where cocotb looks for them."""
     die_with_parent()
-    job: dict[str, Any] = json.loads(os.environ[JOB])
+    job: dict[str, Any] = json.loads(os.environ[BLOCK_JOB])
     tests = _tests(job)
     for number, test in enumerate(tests):
         if not job["wrapped"]:

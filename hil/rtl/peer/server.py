@@ -19,12 +19,11 @@ from hil.rtl.orphans import die_with_parent
 from hil.rtl.peer.identity import identity
 from hil.rtl.peer.levels import level
 from hil.rtl.peer.registers import Registers
+from hil.rtl.peer_words import RTL_JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-JOB = "HIL_RTL_JOB"
-"""Environment variable with the job, in JSON; see :mod:`hil.rtl.launch`."""
 _CHUNK_PS = 1_000_000_000  # at most a millisecond of a long grant at once: a sign of life between
 _CHUNK_CYCLES = 20_000
 _SETTLE_PS = 1
@@ -386,7 +385,7 @@ def _hello(job: dict[str, Any], top: Any) -> dict[str, object]:
 @cocotb.test()
 async def serve(top: Any) -> None:
     """Connect to the host and serve it."""
-    job = json.loads(os.environ[JOB])
+    job = json.loads(os.environ[RTL_JOB])
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
         link.connect(job["socket"])  # in the folder that the simulator runs in
         server = Server(top, job, link)
@@ -394,5 +393,5 @@ async def serve(top: Any) -> None:
         await server.run()
 
 
-if JOB in os.environ:  # inside a simulator, and before the design runs: it may hang at time 0
+if RTL_JOB in os.environ:  # inside a simulator, and before the design runs: it may hang at time 0
     die_with_parent()
