@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, cast
 from hil.clock import Stopwatch
 from hil.errors import DesignError, RtlError
 from hil.rtl import protocol
+from hil.rtl.awake import Awake
 from hil.rtl.ending import complaints, how_it_ended, told
 from hil.rtl.peer_words import RTL_JOB
 from hil.rtl.simulator_log import log_excerpt
@@ -36,8 +37,6 @@ START_TIMEOUT_S = 12.0
 """How long a simulator may take to connect and to greet [s of wall time]."""
 WRITING_S = 30.0
 """How long one may write its coverage or waveform after goodbye before it is killed [s of wall time]."""
-_AWAKE_S = 200e-6
-"""How long to look for an answer before going to sleep [s]: a core that sleeps takes as long to wake."""
 _PEER = "hil.rtl.peer.server"
 _LOG_LINES = 25
 _ADDRESS_MAX = 107  # characters of the path of a socket
@@ -209,7 +208,7 @@ class PeerProcess:
         plusargs = [f"+verilator+coverage+file+{coverage_file}"] if coverage_file is not None else []
         run = Run(built, module, {RTL_JOB: json.dumps(job)}, seed=seed, plusargs=plusargs)
         self._link: socket.socket | None = None
-        self._poll = select.poll()
+        self._awake: Awake | None = None
         self._writes = built.variant.coverage or built.variant.waves
         with contextlib.ExitStack() as undo:
             self.folder = _short_folder()
@@ -233,7 +232,7 @@ class PeerProcess:
         watch = Stopwatch()
         try:
             self._link = self._accept(listener, watch)
-            self._poll.register(self._link, select.POLLIN)
+            self._awake = Awake(self._link)
             return protocol.unpack_json(self.receive(max(START_TIMEOUT_S - watch.elapsed_s, GRACE_S)))
         except (OSError, RtlError, ValueError) as problem:
             code = self.process.wait(GRACE_S)
@@ -279,9 +278,8 @@ class PeerProcess:
             OSError: when the link broke.
         """
         link = self._connected
-        watch = Stopwatch()
-        while watch.elapsed_s < _AWAKE_S and not self._poll.poll(0):
-            os.sched_yield()
+        if self._awake is not None:
+            self._awake.look()
         link.settimeout(timeout_s)
         return link.recv(protocol.PACKET_MAX)
 

@@ -15,6 +15,7 @@ from cocotb.triggers import Event, Timer
 from cocotb.utils import get_sim_time
 
 from hil.rtl import protocol
+from hil.rtl.awake import Awake
 from hil.rtl.orphans import die_with_parent
 from hil.rtl.peer.identity import identity
 from hil.rtl.peer.levels import level
@@ -165,7 +166,9 @@ class Server:
         for port in self._read_by_peripherals:
             cocotb.start_soon(self._must_be_known(port))
         await self._pass(self._phase_ps)
+        awake = Awake(self._link)
         while True:
+            awake.look()
             packet = self._link.recv(protocol.PACKET_MAX)
             if not packet:
                 return
