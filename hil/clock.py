@@ -549,6 +549,11 @@ class Stopwatch:
         return time.monotonic() - self._began
 
 
+def boot_ns() -> int:
+    """Time [ns] since this machine was started, suspended time included; one value for all processes on it."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
 def utc_now() -> str:
     """The wall time of the host, UTC, ISO 8601 with microseconds; for identity, never for a verdict."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
