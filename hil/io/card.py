@@ -20,7 +20,10 @@ from typing import TYPE_CHECKING, Literal
 from hil.errors import InstrumentError
 
 if TYPE_CHECKING:
-    from hil.signal import Signal
+    from collections.abc import Iterable
+    from typing import Self
+
+    from hil.signal import Signal, Timeline
 
 Quantity = Literal["level", "volts", "amps"]
 QUANTITIES: dict[str, tuple[Quantity, ...]] = {
@@ -76,6 +79,29 @@ class IoCard(ABC):
     @abstractmethod
     def switch(self, port: str, on: bool) -> None:
         """Close or open a ``do_`` channel."""
+
+
+class CardAtAddress(IoCard):
+    """A card that is reached over an address, which the rig file gives as its ``resource``."""
+
+    @classmethod
+    @abstractmethod
+    def at(cls, address: str, name: str, *, timeline: Timeline, ports: Iterable[str]) -> Self:
+        """Open the card.
+
+        Args:
+            address: where it is.
+            name: the instrument's name; its pins are ``name.port``.
+            timeline: clock and mark of the test.
+            ports: its channels that the rig uses, by prefixed name.
+
+        Raises:
+            InstrumentError: when it does not answer, or does not have these channels.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connection; outputs stay as they are."""
 
 
 def kind_of(port: str) -> str:

@@ -6,20 +6,22 @@ Which transport is used (a simulated wire or a real interface, a twin or a real 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 from hil.bus_port import BusPort
 from hil.clock import Clock, VirtualClock, WallClock
 from hil.device import Links
-from hil.errors import ConfigError
-from hil.io.card import IoCard, kind_of
+from hil.errors import ConfigError, HilError
+from hil.io.card import CardAtAddress, IoCard, kind_of
 from hil.io.sim_card import SimIoCard
 from hil.ports import BusAttachment, Ports
+from hil.rig.model import HERE
 from hil.rig.world import Rig, Sinks
 from hil.units import format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from hil.article import AsBuilt
     from hil.can.node import CanNode
@@ -29,16 +31,27 @@ if TYPE_CHECKING:
     from hil.rtl.source import RtlSource
     from hil.visa.library import SimVisaLibrary
 
+Kind = TypeVar("Kind")
+
 _SIMULATED = "hil"  # the python-can interface of simulated wires
 
 
-def open_rig(blueprint: Blueprint, *, seed: int | None = None, sinks: Sinks | None = None) -> Rig:
-    """Open a world.
+def open_rig(
+    blueprint: Blueprint,
+    *,
+    seed: int | None = None,
+    sinks: Sinks | None = None,
+    program: str = HERE,
+    doors: Mapping[str, str] | None = None,
+) -> Rig:
+    """Open a world, or the part of one that another program of the rig runs.
 
     Args:
         blueprint: what to open.
         seed: seed of every random stream; the rig file's unless given.
         sinks: where records go; nowhere unless given.
+        program: whose part is opened: the test's own, with drivers and clients, or that of a program of models.
+        doors: VISA resources at which the keeper offers hazardous instruments, by name.
 
     Raises:
         ConfigError: when parts do not fit together, or this release cannot open them; names file and line.
@@ -49,7 +62,7 @@ def open_rig(blueprint: Blueprint, *, seed: int | None = None, sinks: Sinks | No
     rig = Rig(file, _clock(file), seed=chosen, sinks=sinks or Sinks())
     with ExitStack() as on_failure:
         on_failure.callback(rig.close)
-        Assembly(rig, blueprint).build()
+        Assembly(rig, blueprint, program, doors or {}).build()
         on_failure.pop_all()
     return rig
 
@@ -57,8 +70,6 @@ def open_rig(blueprint: Blueprint, *, seed: int | None = None, sinks: Sinks | No
 def _clock(file: RigFile) -> Clock:
     if file.rig.is_virtual:
         return VirtualClock()
-    if file.plant is not None:
-        raise ConfigError(f"{file.file}: a plant on pace {file.rig.pace!r} runs in a process of its own; not yet")
     return WallClock(factor=file.rig.factor, max_lateness_ns=file.rig.max_lateness_ns)
 
 
@@ -68,11 +79,15 @@ class Assembly:
     Args:
         rig: the world, empty.
         blueprint: what to build.
+        program: the program whose part is built.
+        doors: VISA resources at the keeper, by instrument.
     """
 
-    def __init__(self, rig: Rig, blueprint: Blueprint) -> None:
+    def __init__(self, rig: Rig, blueprint: Blueprint, program: str, doors: Mapping[str, str]) -> None:
         self._rig = rig
         self._blueprint = blueprint
+        self._program = program
+        self._doors = doors
         self._file = blueprint.file
         self._sinks = rig.sinks
         self._closing = rig.closing
@@ -90,34 +105,83 @@ class Assembly:
         for name in self._file.bus:
             self._bus(name)
         self._instruments()
-        for name in self._blueprint.models:
+        for name in self._articles:
             self._article(name)
         self._plant()
         self._nets()
-        for name, client in self._blueprint.clients.items():
-            self._rig.devices[name] = client(name, self._links(name))
+        if self._program == HERE:
+            for name, client in self._blueprint.clients.items():
+                self._rig.devices[name] = client(name, self._links(name))
+
+    @property
+    def _articles(self) -> list[str]:
+        """The simulated articles of this program."""
+        return [name for name in self._blueprint.models if self._file.program_of("dut", name) == self._program]
 
     # -- buses --------------------------------------------------------------------------------------------
 
     def _bus(self, name: str) -> None:
-        from hil.can.bus import SimBus
-        from hil.can.facade import Bus
+        """A simulated wire, a real interface, or both: simulated articles meet a real bus over a bridge."""
+        table = self._file.bus[name]
+        real = table.interface != _SIMULATED
+        on_it = any(name in self._file.dut[article].bus for article in self._articles)
+        if real and not on_it:
+            if self._program == HERE:
+                self._real_bus(name)
+            return
+        wire = self._wire(name)
+        if real:
+            self._bridge(name, wire)
+        if self._program == HERE:
+            from hil.can.bus import SimBus
+            from hil.can.facade import Bus
+
+            bus = Bus(name, self._rig.clock, SimBus(table.channel), self._blueprint.databases[name])
+            self._closing.callback(bus.close)
+            self._rig.buses[name] = bus
+
+    def _wire(self, name: str) -> CanWire:
         from hil.can.wire import CanWire
 
         rig, table = self._rig, self._file.bus[name]
-        if table.interface != _SIMULATED:
-            raise ConfigError(
-                f"{self._file.where('bus', name, 'interface')}: bus.{name}.interface = {table.interface!r}: this "
-                f'release opens simulated buses only; use interface = "{_SIMULATED}"'
-            )
         rng = rig.streams.stream(name, "wire")
         log = _line_for(self._sinks.frame, name)
         wire = self._wires[name] = CanWire(rig.clock, table.channel, table.bitrate_bps, rng, log=log)
         self._closing.callback(wire.close)
         rig.faults.register(name, wire)
-        bus = Bus(name, rig.clock, SimBus(table.channel), self._blueprint.databases[name])
+        return wire
+
+    def _real_bus(self, name: str) -> None:
+        from hil.can.facade import Bus
+        from hil.can.real import RealLink, open_real
+
+        rig, table = self._rig, self._file.bus[name]
+        raw = self._told("bus", name, lambda: open_real(table.interface, table.channel, table.bitrate_bps))
+        link = RealLink(name, rig.clock, raw, log=_line_for(self._sinks.frame, name))
+        bus = Bus(name, rig.clock, link, self._blueprint.databases[name])
         self._closing.callback(bus.close)
         rig.buses[name] = bus
+
+    def _bridge(self, name: str, wire: CanWire) -> None:
+        from hil.can.bridge import Bridge
+        from hil.can.real import open_real
+
+        table = self._file.bus[name]
+        channel = table.channels.get(self._program, table.channel)
+        raw = self._told("bus", name, lambda: open_real(table.interface, channel, table.bitrate_bps))
+        bridge = Bridge(wire, raw, self._rig.clock)
+        self._closing.callback(bridge.close)
+
+    def _told(self, kind: str, name: str, opening: Callable[[], Kind]) -> Kind:
+        """Open something real; when that fails, say where it was asked for.
+
+        Raises:
+            ConfigError: names file and line.
+        """
+        try:
+            return opening()
+        except HilError as problem:
+            raise ConfigError(f"{self._file.where(kind, name)}: {kind}.{name}: {problem}") from problem
 
     def _refuse_wall_readers(self) -> None:
         from hil.can.readers import wall_readers_refused
@@ -127,16 +191,20 @@ class Assembly:
     # -- instruments --------------------------------------------------------------------------------------
 
     def _instruments(self) -> None:
-        library: SimVisaLibrary | None = None
         for name, table in self._file.instrument.items():
             driver = self._blueprint.drivers[name]
-            if issubclass(driver, IoCard):
+            modelled = table.model is not None and self._file.program_of("instrument", name) == self._program
+            is_card = issubclass(driver, IoCard)
+            if modelled and is_card:
                 self._rig.instruments[name] = self._card(name, driver)
-                continue
-            if table.model is not None and library is None:
-                library = self._library()
-            self._rig.instruments[name] = self._visa(name, table, library)
+            elif modelled:
+                self._twin(name)
+            elif is_card and self._program == HERE:
+                self._rig.instruments[name] = self._real_card(name, driver)
+            if self._program == HERE and not is_card:
+                self._rig.instruments[name] = self._visa(name, table, simulated=modelled)
 
+    @cached_property
     def _library(self) -> SimVisaLibrary:
         from hil.visa.library import SimVisaLibrary
 
@@ -144,10 +212,26 @@ class Assembly:
         self._closing.enter_context(library.registered())
         return library
 
-    def _visa(self, name: str, table: InstrumentTable, library: SimVisaLibrary | None) -> object:
+    def _twin(self, name: str) -> None:
+        from hil.visa.twin import Twin
+
+        rig, table, twin = self._rig, self._file.instrument[name], self._blueprint.twins[name]
+        if not issubclass(twin, Twin):
+            raise ConfigError(
+                f"{self._file.where('instrument', name, 'model')}: {twin.__name__} is no simulated VISA "
+                "instrument; derive it from hil.visa.twin.Twin"
+            )
+        made = twin(
+            name=name, clock=rig.clock, streams=rig.streams, wiring=rig.wiring, serial=table.serial or "SIM0001"
+        )
+        rig.twins[name] = made
+        rig.faults.register(name, made)
+        if self._program == HERE:
+            self._library.attach(_address(name, table), made)
+
+    def _visa(self, name: str, table: InstrumentTable, *, simulated: bool) -> object:
         from hil.visa.door import open_manager
         from hil.visa.driver import Driver
-        from hil.visa.twin import Twin
 
         rig = self._rig
         driver = self._blueprint.drivers[name]
@@ -156,24 +240,11 @@ class Assembly:
                 f"{self._file.where('instrument', name, 'driver')}: {driver.__name__} is neither an I/O card nor a "
                 "VISA driver; derive it from hil.io.card.IoCard or hil.visa.driver.Driver"
             )
-        resource = table.resource or f"TCPIP0::{name.replace('_', '-')}::inst0::INSTR"
-        if library is not None and table.model is not None:
-            twin = self._blueprint.twins[name]
-            if not issubclass(twin, Twin):
-                raise ConfigError(
-                    f"{self._file.where('instrument', name, 'model')}: {twin.__name__} is no simulated VISA "
-                    "instrument; derive it from hil.visa.twin.Twin"
-                )
-            made = twin(
-                name=name, clock=rig.clock, streams=rig.streams, wiring=rig.wiring, serial=table.serial or "SIM0001"
-            )
-            library.attach(resource, made)
-            rig.faults.register(name, made)
-        manager = open_manager("@py" if library is None or table.model is None else library)
+        manager = open_manager(self._library if simulated else "@py")
         self._closing.callback(manager.close)
         opened = driver.open(
             manager,
-            resource,
+            self._doors.get(name, _address(name, table)),
             name=name,
             serial=table.serial,
             stimulus=rig.timeline.stimulus,
@@ -192,21 +263,37 @@ class Assembly:
 
         return note
 
+    def _real_card(self, name: str, driver: type[IoCard]) -> IoCard:
+        """A card that is opened by its address; its class says how."""
+        table = self._file.instrument[name]
+        if table.resource is None or not issubclass(driver, CardAtAddress):
+            raise ConfigError(
+                f"{self._file.where('instrument', name)}: instrument.{name}: {driver.__name__} cannot be opened over "
+                f"{table.resource!r}; name a card that can, for example hil.io.stream_card:StreamCard with resource = "
+                '"tcp://127.0.0.1:5030", or a model, for example hil.io.sim_card:SimIoCard'
+            )
+        opened = driver.at(table.resource, name, timeline=self._rig.timeline, ports=self._ports_of(name))
+        self._closing.callback(opened.close)
+        return opened
+
+    def _ports_of(self, name: str) -> list[str]:
+        return [pin.partition(".")[2] for net in self._file.net.values() for pin in net.pins if _node(pin) == name]
+
     def _card(self, name: str, driver: type[IoCard]) -> IoCard:
         model = self._blueprint.twins.get(name)
-        if model is None or not issubclass(model, driver) or not issubclass(model, SimIoCard):
+        family = IoCard if issubclass(driver, CardAtAddress) else driver
+        if model is None or not issubclass(model, family) or not issubclass(model, SimIoCard):
             raise ConfigError(
                 f"{self._file.where('instrument', name)}: instrument.{name} needs a model that is a simulated I/O "
-                "card, for example hil.io.sim_card:SimIoCard; this release drives no real card"
+                "card, for example hil.io.sim_card:SimIoCard"
             )
-        ports = [pin.partition(".")[2] for net in self._file.net.values() for pin in net.pins if _node(pin) == name]
         loads = {
             pin.partition(".")[2]: ohms
             for net in self._file.net.values()
             for pin, ohms in net.ohms.items()
             if _node(pin) == name and kind_of(pin.partition(".")[2]) == "load"
         }
-        return model(name, self._rig.wiring, timeline=self._rig.timeline, ports=ports, ohms=loads)
+        return model(name, self._rig.wiring, timeline=self._rig.timeline, ports=self._ports_of(name), ohms=loads)
 
     # -- articles -----------------------------------------------------------------------------------------
 
@@ -259,17 +346,12 @@ class Assembly:
         return host
 
     def _attach(self, bus: str, article: str) -> CanNode:
-        if bus not in self._wires:
-            raise ConfigError(
-                f"{self._file.where('dut', article, 'bus')}: dut.{article} is simulated, but bus.{bus} is a real "
-                "interface; simulated articles meet real buses in a process of their own; not yet"
-            )
         self._rig.faults.register(f"{bus}.{article}", self._wires[bus])
         return self._wires[bus].attach(article)
 
     def _plant(self) -> None:
         table, parts = self._file.plant, self._blueprint.plant
-        if table is None or parts is None:
+        if table is None or parts is None or self._file.program_of("plant") != self._program:
             return
         from hil.rig.plant_host import PlantHost
 
@@ -281,13 +363,29 @@ class Assembly:
     # -- nets and clients ---------------------------------------------------------------------------------
 
     def _nets(self) -> None:
+        """Connect what this program simulates; what is real, or simulated elsewhere, is connected there."""
+        here = self._nodes
         for name, net in self._file.net.items():
-            self._rig.wiring.net(name, net.pins, net.loss_db)
+            pins = [pin for pin in net.pins if _node(pin) in here]
+            if not pins or (len(pins) < 2 and len(pins) < len(net.pins)):
+                continue
+            self._rig.wiring.net(name, pins, {pin: loss for pin, loss in net.loss_db.items() if pin in pins})
             for pin, ohms in net.ohms.items():
                 node, _, port = pin.partition(".")
                 is_load = isinstance(self._rig.instruments.get(node), IoCard) and kind_of(port) == "load"
-                if not is_load:
+                if pin in pins and not is_load:
                     self._rig.wiring.pin(pin).wire(ohms)
+
+    @property
+    def _nodes(self) -> set[str]:
+        """What has its pins in this program."""
+        rig, file = self._rig, self._file
+        cards = {
+            name for name, part in rig.instruments.items() if isinstance(part, IoCard) and file.instrument[name].model
+        }
+        if self._program == HERE:
+            cards = {name for name in cards if file.program_of("instrument", name) == HERE}
+        return {*rig.twins, *cards, *rig.models, *(["plant"] if rig.plant_host is not None else [])}
 
     def _links(self, name: str) -> Links:
         table = self._file.dut[name]
@@ -299,14 +397,25 @@ class Assembly:
             undo=self._rig.undo,
         )
 
+    @cached_property
+    def _peers(self) -> dict[str, list[str]]:
+        """The other pins on the net of every pin, as the rig file says."""
+        nets = self._file.net.values()
+        return {pin: [other for other in net.pins if other != pin] for net in nets for pin in net.pins}
+
     def _observers(self, pin: str) -> list[tuple[IoCard, str]]:
         found: list[tuple[IoCard, str]] = []
-        for peer in self._rig.wiring.peers(pin):
+        for peer in self._peers.get(pin, ()):
             node, _, port = peer.partition(".")
             card = self._rig.instruments.get(node)
             if isinstance(card, IoCard):
                 found.append((card, port))
         return found
+
+
+def _address(name: str, table: InstrumentTable) -> str:
+    """The VISA resource of an instrument; a simulated one has one too."""
+    return table.resource or f"TCPIP0::{name.replace('_', '-')}::inst0::INSTR"
 
 
 def _line_for(sink: Callable[[str, str], None], name: str) -> Callable[[str], None]:

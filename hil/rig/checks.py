@@ -9,12 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, cast
 
 from hil.errors import ConfigError
+from hil.rig.model import HERE
 from hil.toml_lines import did_you_mean, dotted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from hil.rig.model import RigFile, Tables
+    from hil.rig.model import DutTable, InstrumentTable, RigFile, Tables
 
 Keys = tuple[str, ...]
 Finding = tuple[Keys, str]
@@ -34,6 +35,8 @@ def cross_check(tables: Tables) -> list[Finding]:
         *_articles(tables),
         *_nets(tables),
         *_paths(tables),
+        *_programs(tables),
+        *_safety(tables),
     ]
 
 
@@ -56,6 +59,8 @@ def _files(tables: Tables) -> Iterator[Finding]:
         named += [(("dut", name, "as_built"), dut.as_built), (("dut", name, "rtl"), dut.rtl)]
     if tables.plant is not None:
         named.append((("plant", "vehicle", ""), tables.plant.vehicle))
+    named += [(("instrument", name, "sequences"), part.sequences) for name, part in tables.instrument.items()]
+    named.append((("safety", "authority", ""), tables.safety.authority))
     for keys, file in named:
         if file is not None and not file.is_file():
             shown = dotted(tuple(key for key in keys if key))
@@ -78,13 +83,6 @@ def _instruments(tables: Tables) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     pins = {pin for net in tables.wires.values() for pin in net.pins}
     for name, instrument in tables.instrument.items():
-        if instrument.hazard and not tables.rig.is_virtual:
-            yield (
-                ("instrument", name, "hazard"),
-                f"instrument.{name}.hazard = {instrument.hazard} on a rig with pace = {tables.rig.pace!r}: refused, "
-                "because this release has no keeper that makes the rig safe when the test dies; set hazard = 0 if "
-                'the output is harmless, or run with pace = "virtual"',
-            )
         other = seen.setdefault(instrument.resource, name) if instrument.resource is not None else name
         if other != name:
             yield (
@@ -163,6 +161,40 @@ def _paths(tables: Tables) -> Iterator[Finding]:
                 f"path.{name}: {path.from_} is on net {nets[path.from_]} and {path.to} on net {nets[path.to]}; "
                 "a path lies on one net, or on two with an article between them",
             )
+
+
+def _programs(tables: Tables) -> Iterator[Finding]:
+    """Parts of other programs are reached over something real, and in wall time."""
+    elsewhere = [("rig", "process")] if tables.rig.process != HERE else []
+    for kind in ("instrument", "dut"):
+        table: Mapping[str, InstrumentTable | DutTable] = getattr(tables, kind)
+        elsewhere += [(kind, name, "process") for name, part in table.items() if part.process not in (None, HERE)]
+    if elsewhere and tables.rig.is_virtual:
+        yield elsewhere[0], f"{dotted(elsewhere[0])}: a program of its own runs in wall time; set rig.pace"
+    for name, part in tables.instrument.items():
+        if (part.process or tables.rig.process) != HERE and part.model is not None and part.resource is None:
+            yield (
+                ("instrument", name),
+                f"instrument.{name}.resource is missing: another program runs its model, and the test reaches it there",
+            )
+
+
+def _safety(tables: Tables) -> Iterator[Finding]:
+    """Hazard 3 needs hardware that acts by itself, and reads back."""
+    deadliest = [name for name, part in tables.instrument.items() if part.hazard == 3]
+    needed = ("timer", "contactor", "emergency_stop", "arming_plug", "authority")
+    missing = [key for key in needed if getattr(tables.safety, key) is None]
+    if deadliest and missing:
+        yield (
+            ("instrument", deadliest[0], "hazard"),
+            f"instrument.{deadliest[0]}.hazard = 3 needs a hardware timer with contactor, emergency stop and arming "
+            f"plug, all read back, and an authority: [safety] lacks {', '.join(missing)}",
+        )
+    pins = {pin for net in tables.wires.values() for pin in net.pins}
+    for key in needed[:-1]:
+        pin = getattr(tables.safety, key)
+        if pin is not None and pin not in pins:
+            yield ("safety", key), f"safety.{key} = {pin!r} is on no net{did_you_mean(pin, list(pins))}"
 
 
 def _between(tables: Tables, one: str, other: str) -> set[str]:

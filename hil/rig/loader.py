@@ -213,6 +213,8 @@ class _Merge:
         """A layer that says how a part is realised takes the place of what an earlier one said."""
         alternatives = ALTERNATIVES.get(keys[0], frozenset[str]())
         table = self._at(keys)
+        if "process" in given:
+            return  # another program runs the model, and resource says where it answers
         if table is not None and not alternatives.isdisjoint(given):
             for key in alternatives & table.keys():
                 del table[key]

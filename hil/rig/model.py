@@ -79,6 +79,10 @@ PinName = Annotated[str, AfterValidator(_pin)]
 ClassPath = Annotated[str, AfterValidator(_class_path)]
 UnitSuffixed = Annotated[dict[str, Annotated[float, Field(allow_inf_nan=False)]], AfterValidator(_unit_suffixed)]
 Text = Annotated[str, Field(min_length=1)]
+Phase = Literal["unpowered", "powered", "pressurised", "flashing", "armed"]
+"""What state the articles are in, as far as it matters for what is safe."""
+HERE = "test"
+"""The program in which the test itself runs."""
 
 
 class Table(BaseModel):
@@ -99,6 +103,27 @@ class RigTable(Table):
         default=1.0,
         gt=0.0,
         description="on a wall clock, lateness of a tick [ms] beyond which measurements are INCONCLUSIVE",
+    )
+    late_ticks_max: int = Field(
+        default=100, ge=0, description="on a wall clock, late ticks in one test beyond which all of it is INCONCLUSIVE"
+    )
+    late_in_a_row_max: int = Field(
+        default=10, ge=0, description="the same for late ticks that follow each other without one in time between"
+    )
+    phase_budget_deg: float = Field(
+        default=10.0,
+        gt=0.0,
+        description="phase [degree] that the transport delay may take at a bending mode; beyond it closed-loop "
+        "verdicts are INCONCLUSIVE",
+    )
+    realtime_priority: int = Field(
+        default=0, ge=0, le=99, description="SCHED_FIFO priority to ask for, with locked memory; 0 asks for nothing"
+    )
+    cpus: list[int] = Field(default_factory=list[int], description="cores to run on; any when left out")
+    process: Name = Field(
+        default="test",
+        description='program that runs the models of this rig: "test" is the test\'s own process, any other name a '
+        "program that `hil sim` starts",
     )
     seed: int = Field(default=1, ge=0, description="seed of every random stream of the simulated world")
 
@@ -123,23 +148,36 @@ class BusTable(Table):
 
     interface: Text = Field(description='python-can interface: "hil" is the simulated wire, "socketcan" a real one')
     channel: Text = Field(description="channel of that interface, for example can0")
+    channels: dict[Name, Text] = Field(
+        default_factory=dict["Name", "Text"], description="channel that another program of the rig uses, by its name"
+    )
     bitrate_bps: int = Field(ge=10_000, le=1_000_000, description="bit rate of the arbitration phase [bit/s]")
     database: Path | None = Field(default=None, description="DBC file of the bus, relative to the file it stands in")
     length_m: float | None = Field(default=None, ge=0.0, description="cable length [m]")
+    data_bitrate_bps: int | None = Field(
+        default=None, ge=10_000, le=8_000_000, description="bit rate of the data phase of CAN FD [bit/s]; none: classic"
+    )
 
 
 class SafeStep(Table):
     """One step of an instrument's safe sequence: a command, and the read-back that proves it."""
 
-    write: Text = Field(description="command that makes the output safe")
+    write: Text | None = Field(default=None, description="command that makes the output safe; a step may only read")
     query: Text | None = Field(default=None, description="query that reads the state back")
     expect: Text | None = Field(default=None, description="answer to the query when the output is safe")
+    below_v: float | None = Field(
+        default=None, description="every number of the answer lies below this when the output is safe [V]"
+    )
     within_ms: float = Field(default=100.0, gt=0.0, description="time allowed until the answer is right [ms]")
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> Self:
-        if (self.query is None) != (self.expect is None):
-            raise ValueError("a safe step that reads back needs both query and expect")
+        if self.expect is not None and self.below_v is not None:
+            raise ValueError("a safe step is proved by expect or by below_v, not by both; make it two steps")
+        if (self.query is None) != (self.expect is None and self.below_v is None):
+            raise ValueError("a safe step that reads back needs query, and expect or below_v")
+        if self.write is None and self.query is None:
+            raise ValueError("a safe step writes, or reads back, or both; this one does nothing")
         return self
 
 
@@ -183,6 +221,25 @@ class InstrumentTable(Table):
     safe: list[Annotated[SafeStep, BeforeValidator(_safe_step)]] = Field(
         default_factory=list["SafeStep"], description="ordered steps that make the outputs safe, each read back"
     )
+    safe_in: dict[Phase, list[Annotated[SafeStep, BeforeValidator(_safe_step)]]] = Field(
+        default_factory=dict["Phase", "list[SafeStep]"],
+        description="another safe sequence while the article is in this phase; an empty list leaves the instrument as "
+        "it is: hold, and call somebody",
+    )
+    keep_on: list[Text] = Field(
+        default_factory=list[str],
+        description="outputs that the safe sequences leave on, and why they may: the end of a run names them",
+    )
+    allow: list[Text] = Field(
+        default_factory=list[str],
+        description="headers of commands that tests may send beside those the driver declares, for example CAL:DATE?",
+    )
+    sequences: Path | None = Field(
+        default=None, description="TOML file of the waveforms that may be loaded, by SHA-256; any when left out"
+    )
+    process: Name | None = Field(
+        default=None, description="program that runs the model, reached over resource; that of [rig] unless given"
+    )
     watchdog: Watchdog | None = Field(default=None, description="timer in the instrument that drops its outputs")
     interlock: Interlock | None = Field(default=None, description="pin that must read back before energising")
     limits: UnitSuffixed = Field(
@@ -195,7 +252,7 @@ class InstrumentTable(Table):
 
     @model_validator(mode="after")
     def _one_transport(self) -> Self:
-        if (self.resource is None) == (self.model is None):
+        if self.process is None and (self.resource is None) == (self.model is None):
             found = "both" if self.resource else "neither"
             raise ValueError(f"give one of resource (a real instrument) or model (a simulated one); found {found}")
         return self
@@ -204,8 +261,13 @@ class InstrumentTable(Table):
     def _hazard_is_guarded(self) -> Self:
         if self.hazard == 0:
             return self
-        if not self.safe or any(step.query is None for step in self.safe):
-            raise ValueError(f"hazard = {self.hazard} needs a safe sequence whose steps read back (query and expect)")
+        for phase, steps in {"": self.safe, **self.safe_in}.items():
+            if not (steps or phase) or any(step.query is None for step in steps):
+                where = f" in phase {phase}" if phase else ""
+                raise ValueError(
+                    f"hazard = {self.hazard} needs a safe sequence{where} whose steps read back (query, and expect or "
+                    "below_v)"
+                )
         if self.watchdog is None and self.interlock is None:
             raise ValueError(f"hazard = {self.hazard} needs a watchdog or an interlock")
         if self.hazard == 3 and (self.watchdog is None or self.interlock is None):
@@ -225,6 +287,7 @@ class DutTable(Table):
     rtl: Path | None = Field(default=None, description="TOML file that describes the article's RTL")
     serial: Text | None = Field(default=None, description="serial number of the real article")
     as_built: Path | None = Field(default=None, description="TOML file of what the simulated article is")
+    process: Name | None = Field(default=None, description="program that runs the model; that of [rig] unless given")
 
     @model_validator(mode="after")
     def _one_realisation(self) -> Self:
@@ -253,11 +316,38 @@ class PlantTable(Table):
     vehicle: Path | None = Field(default=None, description="TOML file of the vehicle")
     rate_hz: float = Field(default=1000.0, gt=0.0, description="steps per second of rig time [Hz]")
     integrator: Literal["rk4", "ab2"] = Field(default="rk4", description="integration method")
+    process: Name | None = Field(default=None, description="program that runs it; that of [rig] unless given")
 
     @property
     def period_ns(self) -> int:
         """The step of the plant [ns]."""
         return round(s / self.rate_hz)
+
+
+class SafetyTable(Table):
+    """``[safety]``: what the keeper of a paced rig allows a test before it makes the rig safe."""
+
+    silence_s: float = Field(
+        default=5.0, gt=0.0, description="time without progress of the test after which the rig is made safe [s]"
+    )
+    deadline_s: float = Field(default=600.0, gt=0.0, description="time one test may take [s]")
+    hold_s: float = Field(
+        default=3600.0, gt=0.0, description="longest declared hold (debugger, single step, taking over by hand) [s]"
+    )
+    lease_s: float = Field(
+        default=10.0, gt=0.0, description="time without renewal after which a lease may be taken over [s]"
+    )
+    timer: PinName | None = Field(
+        default=None, description="pulse output that retriggers the hardware timer; needed for hazard 3"
+    )
+    contactor: PinName | None = Field(default=None, description="read-back of the timer's contactor, high when closed")
+    emergency_stop: PinName | None = Field(
+        default=None, description="read-back of the emergency stop, high when it is not pressed"
+    )
+    arming_plug: PinName | None = Field(default=None, description="read-back of the arming plug, high when it is in")
+    authority: Path | None = Field(
+        default=None, description="TOML register of the persons whose keys may grant hazard 3 actions"
+    )
 
 
 class RtlTable(Table):
@@ -327,6 +417,7 @@ class Tables(Table):
     dut: dict[Name, DutTable] = Field(default_factory=dict)
     plant: PlantTable | None = None
     rtl: RtlTable = RtlTable()
+    safety: SafetyTable = SafetyTable()
     net: dict[Name, NetTable] = Field(default_factory=dict)
     harness: dict[Name, HarnessTable] = Field(default_factory=dict)
     path: dict[Name, PathTable] = Field(default_factory=dict)
@@ -342,7 +433,8 @@ class Tables(Table):
 
 TABLES: Mapping[str, type[Table]] = {
     "rig": RigTable, "bus": BusTable, "instrument": InstrumentTable, "dut": DutTable,
-    "plant": PlantTable, "rtl": RtlTable, "net": NetTable, "harness": HarnessTable, "path": PathTable,
+    "plant": PlantTable, "rtl": RtlTable, "safety": SafetyTable, "net": NetTable, "harness": HarnessTable,
+    "path": PathTable,
 }  # fmt: skip
 """The tables of a rig file by their first key, in the order of the documentation."""
 
@@ -356,11 +448,12 @@ SUB_TABLES: Mapping[str, type[Table]] = {
 
 OVERLAY_KEYS: Mapping[str, frozenset[str]] = {
     "rig": frozenset(RigTable.model_fields),
-    "bus": frozenset({"interface", "channel", "length_m"}),
+    "bus": frozenset({"interface", "channel", "channels", "length_m", "data_bitrate_bps"}),
     "instrument": frozenset(InstrumentTable.model_fields),
-    "dut": frozenset({"model", "rtl", "serial", "as_built"}),
+    "dut": frozenset({"model", "rtl", "serial", "as_built", "process"}),
     "plant": frozenset(PlantTable.model_fields),
     "rtl": frozenset(RtlTable.model_fields),
+    "safety": frozenset(SafetyTable.model_fields),
     "net": frozenset(),
     "harness": frozenset(),
     "path": frozenset({"loss_db", "uncertainty_db", "date", "certificate"}),
@@ -369,7 +462,7 @@ OVERLAY_KEYS: Mapping[str, frozenset[str]] = {
 
 PATH_KEYS: Mapping[str, frozenset[str]] = {
     "bus": frozenset({"database"}), "dut": frozenset({"as_built", "rtl"}), "plant": frozenset({"vehicle"}),
-    "rtl": frozenset({"block_designs"}),
+    "rtl": frozenset({"block_designs"}), "instrument": frozenset({"sequences"}), "safety": frozenset({"authority"}),
 }  # fmt: skip
 """Keys that hold a path, or a list of them, relative to the file they stand in."""
 
@@ -446,6 +539,28 @@ class RigFile:
     def rtl(self) -> RtlTable:
         """How HDL simulators are run."""
         return self.tables.rtl
+
+    @property
+    def safety(self) -> SafetyTable:
+        """What the keeper allows."""
+        return self.tables.safety
+
+    def program_of(self, kind: Literal["instrument", "dut", "plant"], name: str = "") -> str:
+        """The program that a part belongs to: "test", or the one that runs its model."""
+        table: InstrumentTable | DutTable | PlantTable | None = self.plant
+        if kind != "plant":
+            table = self.instrument[name] if kind == "instrument" else self.dut[name]
+        if table is None or table.model is None:
+            return HERE
+        return table.process or self.rig.process
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The programs beside the test's own that run models of this rig."""
+        found = [self.program_of("instrument", name) for name in self.instrument]
+        found += [self.program_of("dut", name) for name in self.dut]
+        found += [self.program_of("plant")] if self.plant is not None else []
+        return tuple(sorted({program for program in found if program != HERE}))
 
     @property
     def net(self) -> Mapping[str, NetTable]:

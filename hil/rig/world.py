@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hil.rtl.build import Built
     from hil.rtl.host import FpgaHost
     from hil.rtl.trace import PortTrace
+    from hil.visa.twin import Twin
 
 Kind = TypeVar("Kind")
 
@@ -75,6 +76,8 @@ class Rig:
         self.faults = FaultInjector(self.clock, self.timeline.stimulus)
         self.buses: dict[str, Bus] = {}
         self.instruments: dict[str, object] = {}
+        self.twins: dict[str, Twin] = {}
+        """The simulated VISA instruments."""
         self.identities: dict[str, dict[str, str]] = {}
         """What every VISA instrument answered to ``*IDN?``: by name, the four fields by theirs."""
         self.models: dict[str, Article] = {}

@@ -51,11 +51,11 @@ def test_every_key_that_is_treated_specially_exists(keys):
 
 
 def test_every_number_carries_a_unit_in_its_key_or_has_none():
-    bare = {"seed", "hazard"}
+    bare = {"seed", "hazard", "late_ticks_max", "late_in_a_row_max", "realtime_priority"}
     for model in (*TABLES.values(), *SUB_TABLES.values()):
         for name, field in model.model_fields.items():
             if str(field.annotation) in {"<class 'float'>", "<class 'int'>", "float | None"}:
-                assert name in bare or name.rpartition("_")[2] in {"s", "ms", "bps", "m", "hz", "db"}
+                assert name in bare or name.rpartition("_")[2] in {"s", "ms", "bps", "m", "hz", "db", "deg", "v"}
 
 
 def test_the_reference_in_the_documentation_is_the_one_the_models_print():
