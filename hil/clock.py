@@ -16,12 +16,14 @@ import threading
 import time
 from collections import deque
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 from threading import get_ident
 from typing import TYPE_CHECKING, Protocol, SupportsIndex
 
 from hil.errors import ClockError, DeadlockError
+from hil.lateness import Lateness
 from hil.units import format_duration, format_time, s
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ _ROUNDS_MAX = 1_000  # rounds at one instant before two callbacks are feeding ea
 _READS_MAX = 1_000_000  # reads of `now` without a wait before a test is spinning
 _PATIENCE_NS = 3_600 * s  # virtual time after which a wait without a deadline is given up
 _EVENTS_MAX = 100_000  # events at one instant before callbacks are feeding each other for ever
+_READINGS_MAX = 3  # how often two clocks are read together at most
+_READING_NS = 2_000  # wall time [ns] within which they must have been read to read them once only
 _NAMED_MAX = 64  # events of such a chain that are looked at, to name the callbacks in it
 
 
@@ -62,6 +66,16 @@ class Event:
         self.fn = None
 
 
+class _Posted(Event):
+    """A call handed in from outside, and the rig time [ns] at which it was."""
+
+    __slots__ = ("arrived_ns",)
+
+    def __init__(self, fn: Callable[[], object], arrived_ns: int) -> None:
+        super().__init__(fn)
+        self.arrived_ns = arrived_ns
+
+
 class _Repeating(Event):
     """A call that puts itself back on the heap one period later, counted from its due time."""
 
@@ -91,6 +105,18 @@ class Source(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One instant on two clocks, read together."""
+
+    rig_ns: int
+    """Rig time [ns]."""
+    unix_ns: int
+    """The host's real-time clock, since 1970 [ns]: the one that the kernel stamps frames with."""
+    uncertainty_ns: int
+    """Half the wall time that reading both took [ns]."""
+
+
 class Clock:
     """A clock in integer nanoseconds; this base class is the virtual pace (idle = jump).
 
@@ -114,6 +140,8 @@ class Clock:
         self._patience_ns = patience_ns
         self._thread = threading.get_ident()
         self._trespass: ClockError | None = None
+        self.lateness = Lateness()
+        """Of every tick, on a paced clock; in virtual time nothing is ever late."""
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -356,7 +384,7 @@ class Clock:
                 if event.once:
                     event.fn = None
                 self._round, self._phase, self._reads = round_, phase, 0
-                self._tick(time_ns)
+                self._tick(time_ns, event)
                 fn()
                 count = count + 1 if time_ns == instant else 1
                 instant = time_ns
@@ -369,13 +397,13 @@ class Clock:
             self._round = 0
             self._now = limit
 
-    def _tick(self, due_ns: int) -> None:
+    def _tick(self, due_ns: int, event: Event) -> None:
         """Hook for paced clocks: an event due at ``due_ns`` is about to run."""
 
     def _take_posted(self) -> None:
         while self._posted:
             stamp, fn = self._posted.popleft()
-            self._push(max(stamp, self._now), Phase.WIRE, Event(fn))
+            self._push(max(stamp, self._now), Phase.WIRE, _Posted(fn, stamp))
 
     def _drop_cancelled(self) -> None:
         heap = self._heap
@@ -428,22 +456,38 @@ class WallClock(Clock):
 
     Args:
         factor: rig seconds per wall second; 1.0 is real time.
-        max_lateness_ns: lateness [ns] beyond which a tick is listed in :attr:`late_ticks`.
+        max_lateness_ns: lateness [ns] of rig time beyond which a tick is late.
+        late_max: late ticks a run may have; None for any number.
+        late_in_a_row_max: late ticks in a row a run may have; None for any number.
     """
 
     pace = "wall"
 
-    def __init__(self, *, factor: float = 1.0, max_lateness_ns: int = 1_000_000) -> None:
+    def __init__(
+        self,
+        *,
+        factor: float = 1.0,
+        max_lateness_ns: int = 1_000_000,
+        late_max: int | None = None,
+        late_in_a_row_max: int | None = None,
+    ) -> None:
         if not factor > 0.0:
             raise ClockError(f"the pace factor is {factor}; it must be above 0")
         super().__init__()
         self._factor = factor
         self._zero = time.monotonic_ns()
         self._woken = threading.Condition()
-        self.max_lateness_ns = max_lateness_ns
-        self.worst_lateness_ns = 0
-        self.late_ticks: list[tuple[int, int]] = []
-        """(due, lateness) [ns, ns] of every tick later than ``max_lateness_ns``."""
+        self.lateness = Lateness(max_lateness_ns, late_max=late_max, late_in_a_row_max=late_in_a_row_max)
+
+    @property
+    def factor(self) -> float:
+        """Rig seconds per wall second."""
+        return self._factor
+
+    @property
+    def late_ticks(self) -> list[tuple[int, int]]:
+        """(due, lateness) [ns, ns] of the ticks later than allowed; long ago several make one."""
+        return self.lateness.late_ticks
 
     @property
     def now(self) -> int:
@@ -469,6 +513,31 @@ class WallClock(Clock):
     def late_since(self, time_ns: int) -> int:
         """The worst lateness [ns] beyond the allowed one of all ticks due since ``time_ns``; 0 when none was."""
         return max((late for due, late in self.late_ticks if due >= time_ns), default=0)
+
+    def settle(self) -> None:
+        """Run what is due and count lateness anew: the rig has just been opened, or a declared hold has ended.
+
+        Raises:
+            ClockError: in an event callback, or in a thread the clock does not manage.
+        """
+        self.sleep(0)
+        self.lateness.restart()
+
+    def arrival(self) -> Arrival:
+        """This instant on the rig clock and on the host's real-time clock; callable in any thread."""
+        best: Arrival | None = None
+        for _ in range(_READINGS_MAX):
+            before = time.monotonic_ns()
+            unix_ns = time.time_ns()
+            after = time.monotonic_ns()
+            rig_ns = int(((before + after) // 2 - self._zero) * self._factor)
+            found = Arrival(rig_ns, unix_ns, (after - before + 1) // 2)
+            if best is None or found.uncertainty_ns < best.uncertainty_ns:
+                best = found
+            if best.uncertainty_ns <= _READING_NS:
+                break
+        assert best is not None
+        return best
 
     def _catch_up(self) -> None:
         if not self._dispatching:
@@ -503,12 +572,12 @@ class WallClock(Clock):
     def _late(self, time_ns: int) -> int:
         return max(time_ns, 0)
 
-    def _tick(self, due_ns: int) -> None:
+    def _tick(self, due_ns: int, event: Event) -> None:
         self._now = due_ns
-        late = self._elapsed() - due_ns
-        self.worst_lateness_ns = max(self.worst_lateness_ns, late)
-        if late > self.max_lateness_ns:
-            self.late_ticks.append((due_ns, late))
+        if isinstance(event, _Posted):
+            self.lateness.inputs.add(self._elapsed() - event.arrived_ns)
+        else:
+            self.lateness.tick(due_ns, self._elapsed() - due_ns)
 
 
 def _callback_name(fn: object) -> str:

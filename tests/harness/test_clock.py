@@ -307,3 +307,51 @@ def test_a_late_tick_is_recorded_with_its_lateness() -> None:
     assert clock.late_ticks[0][0] == 1 * ms
     assert clock.late_since(0) > 50 * ms
     assert clock.late_since(2 * ms) == 0
+
+
+def test_a_paced_clock_counts_every_tick_and_how_late_it_was() -> None:
+    clock = WallClock(factor=1000.0, max_lateness_ns=1 * ms, late_max=0)
+    for due_ms in (1, 2, 3):
+        clock.at(due_ms * ms, lambda: None)
+    while clock.now < 100 * ms:
+        pass
+    clock.sleep(1)
+    assert (clock.lateness.summary().late, clock.lateness.late_in_a_row) == (3, 3)
+    assert "3 late ticks, a run may have 0" in clock.lateness.beyond_limit()
+
+
+def test_input_that_waited_is_no_late_tick() -> None:
+    clock = WallClock(factor=1000.0, max_lateness_ns=1 * ms)
+    clock.post(lambda: None)
+    begun = clock.now
+    while clock.now < begun + 100 * ms:
+        pass
+    clock.sleep(0)
+    assert clock.lateness.summary().ticks == 0
+    assert clock.lateness.inputs.worst_ns > 50 * ms
+
+
+def test_what_was_late_while_a_rig_was_opened_is_forgotten_when_the_clock_has_settled() -> None:
+    clock, ran = WallClock(factor=1000.0, max_lateness_ns=1 * ms), []
+    clock.at(1 * ms, lambda: ran.append("tick"))
+    while clock.now < 100 * ms:
+        pass
+    clock.settle()
+    assert ran == ["tick"]
+    assert clock.lateness.doubt(0, clock.now) == ""
+
+
+def test_nothing_is_late_in_virtual_time(clock: VirtualClock) -> None:
+    clock.every(1 * ms, lambda: sum(range(10_000)))
+    clock.sleep(100 * ms)
+    assert clock.lateness.doubt(0, clock.now) == ""
+    assert clock.lateness.beyond_limit() == ""
+
+
+def test_an_arrival_is_the_same_instant_on_the_rig_clock_and_on_that_of_the_host() -> None:
+    clock = WallClock()
+    first, last = clock.arrival(), clock.arrival()
+    assert 0 <= first.rig_ns <= last.rig_ns <= clock.now
+    assert abs((last.unix_ns - first.unix_ns) - (last.rig_ns - first.rig_ns)) <= (
+        first.uncertainty_ns + last.uncertainty_ns + 2
+    )
