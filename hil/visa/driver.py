@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
-from hil.closed import Closed, nearest
-from hil.errors import ConfigError, HilError, InstrumentError
+from hil.closed import Closed
+from hil.errors import HilError, InstrumentError
+from hil.visa.bounds import Bounds
 from hil.visa.declare import Action, Measurement, Setting, declared
 from hil.visa.door import Identity, Session
 
@@ -44,13 +45,19 @@ class Driver(Closed):
     """How the maker calls itself in ``*IDN?``; the first word decides."""
     models: ClassVar[tuple[str, ...]] = ()
     """Models this driver was written for."""
+    reserved: ClassVar[tuple[str, ...]] = ()
+    """Settings that guard the outputs: on a bench the keeper alone may change them."""
+    energising: ClassVar[tuple[str, ...]] = ()
+    """Settings that switch an output on when they are true."""
+    loads: ClassVar[tuple[str, ...]] = ()
+    """Headers of commands that load waveforms; which may be loaded, a rig file can list."""
 
     name: str
     identity: Identity
     error_policy: ErrorPolicy
     _session: Session
     _stimulus: Callable[[str, object], None]
-    _limits: dict[str, tuple[float, float]]
+    _limits: Bounds
     _group: list[str] | None
 
     def __init__(
@@ -61,7 +68,7 @@ class Driver(Closed):
         self.error_policy = ErrorPolicy.EACH_GROUP
         self._session = session
         self._stimulus = stimulus
-        self._limits = {}
+        self._limits = Bounds()
         self._group = None
 
     @classmethod
@@ -147,14 +154,7 @@ class Driver(Closed):
         """
         known = {entry.limit for entry in self._limitable()}
         known |= {f"{channel}_{quantity}" for channel in self.channel_names for quantity in known}
-        for key, bound in limits.items():
-            words = [word for word in key.split("_") if word not in ("max", "min")]
-            quantity = "_".join(words)
-            if quantity not in known:
-                raise ConfigError(f"{self.name}: limits.{key}: {nearest(quantity, sorted(known))}")
-            low, high = self._limits.get(quantity, (float("-inf"), float("inf")))
-            narrowed = (max(low, bound), high) if "min" in key.split("_") else (low, min(high, bound))
-            self._limits[quantity] = narrowed
+        self._limits.narrow(limits, known, self.name)
 
     def _limitable(self) -> list[Setting[object]]:
         owners = (type(self), *self.channel_classes)
@@ -328,18 +328,13 @@ class Driver(Closed):
         return checked
 
     def _within_limits(self, entry: Setting[T], value: T, where: str) -> None:
-        channel = where.removeprefix(self.name).lstrip(".")
-        for quantity in (entry.limit, f"{channel}_{entry.limit}"):
-            if quantity not in self._limits:
-                continue
-            low, high = self._limits[quantity]
-            values = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,)
-            for each in values:
-                if isinstance(each, float | int) and not low <= each <= high:
-                    raise InstrumentError(
-                        f"{where}.{entry.name} = {each:g} {entry.value.unit} is refused: the rig file limits "
-                        f"{quantity} of {self.name} to {low:g} to {high:g} {entry.value.unit}; nothing was written"
-                    )
+        excess = self._limits.excess(entry.limit, where.removeprefix(self.name).lstrip("."), value)
+        if excess is not None:
+            unit = f" {entry.value.unit}".rstrip()
+            raise InstrumentError(
+                f"{where}.{entry.name} = {excess.value:g}{unit} is refused: the rig file limits {excess.quantity} of "
+                f"{self.name} to {excess.low:g} to {excess.high:g}{unit}; nothing was written"
+            )
 
 
 class Channel(Closed):

@@ -38,6 +38,8 @@ class KeysightN5182B(RFSigGen):
 
     manufacturers: ClassVar[tuple[str, ...]] = ("Keysight Technologies", "Agilent Technologies")
     models: ClassVar[tuple[str, ...]] = ("N5182B",)
+    energising: ClassVar[tuple[str, ...]] = ("rf_enabled",)
+    loads: ClassVar[tuple[str, ...]] = ("MEMory:DATA", "[SOURce:]RADio#:ARB:SEQuence")
 
     frequency_hz = Setting(
         "[SOURce:]FREQuency[:CW]",

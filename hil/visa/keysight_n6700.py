@@ -287,6 +287,8 @@ class KeysightN6700(DCPower):
     manufacturers: ClassVar[tuple[str, ...]] = ("Keysight Technologies", "Agilent Technologies")
     models: ClassVar[tuple[str, ...]] = ("N6700C", "N6701C", "N6702C", "N6705C")
     channel_classes: ClassVar[tuple[type, ...]] = (Output,)
+    reserved: ClassVar[tuple[str, ...]] = ("watchdog", "watchdog_delay_s")
+    energising: ClassVar[tuple[str, ...]] = ("enabled",)
 
     watchdog = Setting(
         "OUTPut:PROTection:WDOG[:STATe]",

@@ -1,0 +1,89 @@
+"""The gate before a hazardous instrument: what may pass is what its driver declares, within the rig file's limits."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hil.errors import ConfigError
+from hil.visa.gate import Gate
+from hil.visa.keysight_n5182b import KeysightN5182B
+from hil.visa.keysight_n6700 import KeysightN6700
+
+LIMITS = {"voltage_max_v": 36.0, "out1_voltage_max_v": 30.0, "current_limit_max_a": 8.0}
+PSU = Gate("psu", KeysightN6700, LIMITS)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"VOLT 28,(@1)", b"volt 36,(@2:4)", b"SOUR:VOLT:LEV 28000 MV,(@2)", b"OUTP OFF,(@1:4)", b"*TRG", b"*IDN?",
+        b"MEAS:VOLT? (@1)", b"VOLT? MAX,(@1)", b"SYST:ERR?", b"INIT:TRAN (@1)", b"LIST:VOLT 28,0,28,(@2)",
+    ],
+)  # fmt: skip
+def test_what_the_driver_declares_passes(message):
+    assert PSU.rule(message).refusal == ""
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (b"VOLT 31,(@1)", "limits out1_voltage_v to -inf to 30"),
+        (b"VOLT 37,(@2:3)", "limits voltage_v to -inf to 36"),
+        (b":SOUR:VOLT:LEV:IMM:AMPL 38,(@2)", "limits voltage_v"),
+        (b"VOLT 0.05 KV,(@2)", "limits voltage_v"),
+        (b"VOLT MAX,(@2)", "limits voltage_v"),
+        (b"LIST:VOLT 10,40,(@2)", "40 is refused"),
+        (b"*RST", "*RST is not on the list"),
+        (b"*RCL 1", "*RCL is not on the list"),
+        (b"APPL CH1,50,1", "APPL is not on the list"),
+        (b"OUTP OFF,(@1);VOLT 50,(@1)", "2 commands in one message"),
+        (b"OUTP:PROT:WDOG OFF", "only the keeper"),
+        (b"VOLT 28", "not complete"),
+        (b"\xff\x00", "cannot be read"),
+        (b"", "cannot be read"),
+    ],
+)
+def test_what_could_get_round_a_limit_is_refused_with_the_reason(message, why):
+    assert why in PSU.rule(message).refusal
+
+
+def test_switching_an_output_on_is_told_apart_because_the_interlock_is_asked_first():
+    assert PSU.rule(b"OUTP ON,(@1)").energises
+    assert not PSU.rule(b"OUTP OFF,(@1)").energises
+    assert not PSU.rule(b"VOLT 28,(@1)").energises
+
+
+@given(volts=st.floats(-100, 100), channel=st.integers(1, 4))
+def test_no_voltage_beyond_a_limit_passes_however_it_is_written(volts, channel):
+    highest = 30.0 if channel == 1 else 36.0
+    for text in (f"VOLT {volts!r},(@{channel})", f":VOLTage {volts * 1000!r} mV,(@{channel})"):
+        if PSU.rule(text.encode()).refusal == "":
+            assert 0.0 <= volts <= highest * (1 + 1e-12)
+
+
+@given(st.binary(max_size=80))
+def test_anything_at_all_is_ruled_on_without_an_error(message):
+    assert isinstance(PSU.rule(message).refusal, str)
+
+
+def test_a_header_of_the_rig_file_passes_beside_those_declared():
+    assert Gate("psu", KeysightN6700, {}, allow=["CALibration:DATE?"]).rule(b"CAL:DATE?").refusal == ""
+    assert "not on the list" in PSU.rule(b"CAL:DATE?").refusal
+
+
+def test_a_waveform_loads_only_when_it_is_listed_by_its_hash():
+    load, other = b'MEM:DATA "WFM1:H1",#14abcd', b'MEM:DATA "WFM1:H1",#14abce'
+    gate = Gate("siggen", KeysightN5182B, {}, sequences={hashlib.sha256(load).hexdigest()})
+
+    assert gate.rule(load).refusal == ""
+    assert "loads a waveform that is not listed" in gate.rule(other).refusal
+    assert "loads a waveform that is not listed" in gate.rule(b'RAD:ARB:SEQ "SEQ:A","WFM1:H1",1,M1').refusal
+
+
+def test_a_limit_on_a_quantity_the_driver_does_not_have_is_refused():
+    with pytest.raises(ConfigError, match=r"psu: limits\.voltge_max_v"):
+        Gate("psu", KeysightN6700, {"voltge_max_v": 3.0})
