@@ -1,0 +1,17 @@
+"""What safety refuses: a rig somebody else holds, an action nobody granted."""
+
+from __future__ import annotations
+
+from hil.errors import HilError
+
+
+class LeaseError(HilError):
+    """The rig is held by somebody else, is UNSAFE, or the lease was lost; the message names the holder."""
+
+
+class AuthorityError(HilError):
+    """A hazardous action has no valid grant of two persons; the message has every reason."""
+
+
+class SecretError(HilError):
+    """A secret cannot be had, or was about to leave the process; the message never shows any of it."""
