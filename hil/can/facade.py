@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import can
 
+from hil.can.link import Scheduler
 from hil.clock import Phase
 from hil.errors import BusError
 from hil.units import format_duration
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from hil.can.database import Database
     from hil.can.frame import Frame
-    from hil.can.link import BusStats, Link
+    from hil.can.link import BusStats, Cyclic, Link
     from hil.can.protection import Receiver, Sender
     from hil.clock import Clock, Event
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 UNREAD_MAX = 16_384
 """Frames that wait unread at most; beyond that the oldest are lost and reading says so."""
+
+TURN_MAX = 256
+"""Frames that a scheduler sends in turn at most: the limit of the kernel's broadcast manager."""
 
 
 class Bus:
@@ -86,7 +90,10 @@ class Bus:
             raise BusError(f"bus {self.name}: {refused}") from refused
 
     def send_periodic(self, name: str, signals: Signals, period_ns: int | None = None) -> PeriodicMessage:
-        """Send a message now and every period from then on, on the rig clock.
+        """Send a message now and every period from then on.
+
+        The kernel or the interface does it where the bus has such a scheduler and the counter of the message turns
+        over within 256 frames; the rig clock does it elsewhere.
 
         Args:
             name: the message.
@@ -102,7 +109,8 @@ class Bus:
             raise BusError(
                 f"bus {self.name}: message {name} has no cycle time in {self.database.path}; give period_ns="
             )
-        periodic = PeriodicMessage(self, name, signals, clock=self._clock, period_ns=period_ns)
+        scheduler = self._link if isinstance(self._link, Scheduler) else None
+        periodic = PeriodicMessage(self, name, signals, clock=self._clock, period_ns=period_ns, scheduler=scheduler)
         self._periodic.append(periodic)
         return periodic
 
@@ -177,7 +185,7 @@ class Bus:
         for periodic in self._periodic:
             periodic.stop()
         self._stop_listening()
-        self.raw.shutdown()
+        self._link.shutdown()
 
     def _arrived(self, frame: Frame) -> None:
         if len(self._unread) == UNREAD_MAX:
@@ -186,19 +194,34 @@ class Bus:
 
 
 class PeriodicMessage:
-    """A message sent again and again on the rig clock; made by :meth:`Bus.send_periodic`.
+    """A message sent again and again; made by :meth:`Bus.send_periodic`.
 
-    A frame the bus does not take (queue full, bus-off) is counted in :attr:`refused`; the sending goes on.
+    A frame the bus does not take (queue full, bus-off) is counted in :attr:`refused` where the rig clock sends; the
+    sending goes on. A scheduler is given a whole turn of the counter; when it is stopped, the counter of the next
+    frame begins where the turn began.
     """
 
-    def __init__(self, bus: Bus, name: str, signals: Signals, *, clock: Clock, period_ns: int) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        name: str,
+        signals: Signals,
+        *,
+        clock: Clock,
+        period_ns: int,
+        scheduler: Scheduler | None = None,
+    ) -> None:
         bus.database.encode(name, signals)  # a wrong value is an error here, not at the first tick
         self.refused = 0
         self._bus = bus
         self._name = name
         self._signals = dict(signals)
-        self._event: Event = clock.every(period_ns, self._tick, Phase.DEVICE)
         self._period_ns = period_ns
+        self._cyclic = self._handed_over(scheduler) if scheduler is not None else None
+        self._running = True
+        self._event: Event | None = None
+        if self._cyclic is None:
+            self._event = clock.every(period_ns, self._tick, Phase.DEVICE)
 
     def __repr__(self) -> str:
         return f"<{self._name} every {format_duration(self._period_ns)} on bus {self._bus.name}>"
@@ -207,20 +230,51 @@ class PeriodicMessage:
         """Change some physical values from the next frame on.
 
         Raises:
-            BusError: for an unknown signal or a value out of range; the old values then stay.
+            BusError: for an unknown signal or a value out of range, or when a scheduler does not take the frames; the
+                old values then stay.
         """
         changed = {**self._signals, **signals}
         self._bus.database.encode(self._name, changed)
+        if self._cyclic is not None and self._running:
+            try:
+                self._cyclic.update(self._turn(changed))
+            except can.CanOperationError as refused:
+                raise BusError(f"bus {self._bus.name}: {refused}") from refused
         self._signals = changed
 
     @property
     def running(self) -> bool:
         """Whether it is still being sent."""
-        return self._event.active
+        return self._running
+
+    @property
+    def by_scheduler(self) -> bool:
+        """Whether the kernel or the interface sends it, and not the rig clock."""
+        return self._cyclic is not None
 
     def stop(self) -> None:
         """Send no more; harmless when stopped."""
-        self._event.cancel()
+        self._running = False
+        if self._event is not None:
+            self._event.cancel()
+        if self._cyclic is not None:
+            self._cyclic.stop()
+
+    def _handed_over(self, scheduler: Scheduler) -> Cyclic | None:
+        """The scheduler's own sending, or None when it cannot do that."""
+        counter = self._bus.database.protection(self._name).counter
+        if counter is not None and counter.wheel[2] > TURN_MAX:
+            return None
+        try:
+            return scheduler.cyclic(self._turn(self._signals), self._period_ns)
+        except can.CanOperationError as refused:
+            raise BusError(f"bus {self._bus.name}: {refused}") from refused
+
+    def _turn(self, signals: Signals) -> list[Frame]:
+        """The frames of one turn of the counter; the stream stands where it stood afterwards."""
+        counter = self._bus.database.protection(self._name).counter
+        sender = self._bus.sender(self._name)
+        return [sender.frame(signals) for _ in range(1 if counter is None else counter.wheel[2])]
 
     def _tick(self) -> None:
         frame = self._bus.sender(self._name).frame(self._signals)

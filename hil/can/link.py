@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     import can
 
@@ -55,5 +55,41 @@ class Link(Protocol):
         """Call ``fn`` on the rig clock with every frame received; the returned call ends it.
 
         ``accept`` narrows that to data frames with these (identifier, extended).
+        """
+        ...
+
+    def shutdown(self) -> None:
+        """Leave the bus; harmless when done before."""
+        ...
+
+
+class Cyclic(Protocol):
+    """Frames that somebody else than the rig clock sends in turn, one a period."""
+
+    def update(self, frames: Sequence[Frame]) -> None:
+        """Send these instead, as many as before, at the same times and at the same place in the turn.
+
+        Raises:
+            can.CanOperationError: when they are not taken; the old ones go on.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Send no more; harmless when stopped."""
+        ...
+
+
+@runtime_checkable
+class Scheduler(Protocol):
+    """A link that can have frames sent cyclically by the kernel or the interface."""
+
+    def cyclic(self, frames: Sequence[Frame], period_ns: int) -> Cyclic | None:
+        """Send the first frame now, the next one a period [ns] later, and after the last the first again.
+
+        Returns:
+            What changes and ends it; None when this bus cannot do that with these frames: the rig clock sends them.
+
+        Raises:
+            can.CanOperationError: when it could and does not.
         """
         ...
