@@ -1,0 +1,213 @@
+"""The conversation with an I/O card on the network: greeting, commands and their answers, comparison of clocks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from hil.clock import Stopwatch
+from hil.errors import InstrumentError
+from hil.io import stream
+from hil.io.card import Accuracy
+from hil.io.card_clock import CardClock
+from hil.io.line_link import LineLink
+from hil.units import format_time, ms, s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hil.clock import Clock
+
+Found = TypeVar("Found")
+
+_ANSWER_NS = 2 * s  # how long a command may take to be acknowledged [ns]
+_COMPARE_NS = 1 * s  # how often the clocks are compared [ns]
+_SILENCE_S = 3.0  # without an answer for so long, a connection that looks open is called lost [s wall time]
+_FIRST_TRIPS = 8  # round trips before the first stamp is converted
+
+
+class Conversation:
+    """What is said with one card.
+
+    Args:
+        name: what the rig calls the card.
+        address: where it is, ``tcp://host:port``.
+        clock: the rig clock, a paced one.
+        on_sample: called on the clock with every sample and its stamp in rig time [ns].
+        on_lost: called once on the clock when the connection is lost.
+        on_accuracy: called with what readings are worth, whenever the clocks were compared.
+
+    Raises:
+        InstrumentError: when it does not answer, or speaks another protocol.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        *,
+        clock: Clock,
+        on_sample: Callable[[stream.Sample, int], None],
+        on_lost: Callable[[], None],
+        on_accuracy: Callable[[Accuracy], None],
+    ) -> None:
+        if clock.pace == "virtual":
+            raise InstrumentError(f"{name}: a card at {address} is reached in wall time; set the rig's pace")
+        self.lost = ""
+        """When the connection was lost, and why; empty as long as it is there."""
+        self._name = name
+        self._address = address
+        self._clock = clock
+        self._on_sample = on_sample
+        self._on_lost = on_lost
+        self._on_accuracy = on_accuracy
+        self._card_clock = CardClock()
+        self._hello: stream.Hello | None = None
+        self._question = 0
+        self._answers: dict[int, stream.Done | stream.Refused | stream.Time] = {}
+        self._asked: dict[int, int] = {}
+        self._unanswered: Stopwatch | None = None
+        self._early: list[stream.Sample] | None = []
+        self._link = LineLink(name, address, clock=clock, on_line=self._line, on_end=self._end)
+        try:
+            self.hello = self._begin()
+            """What the card said of itself."""
+        except InstrumentError:
+            self._link.close()
+            raise
+        self._comparing = clock.every(_COMPARE_NS, self._compare)
+
+    def close(self) -> None:
+        """End it; outputs of the card stay as they are."""
+        self._comparing.cancel()
+        self._link.close()
+
+    def command(self, question: Callable[[int], stream.Asked], what: str) -> None:
+        """Ask for something, and wait until the card has done it.
+
+        Args:
+            question: makes the message from its number.
+            what: what it does, in words.
+
+        Raises:
+            InstrumentError: when the card refuses, does not acknowledge, or is lost.
+        """
+        self.demand()
+        self._question += 1
+        number = self._question
+        self._link.send(stream.encode(question(number)))
+        answer = self._await(lambda: self._answers.pop(number, None), f"an acknowledgement of {what}")
+        if isinstance(answer, stream.Refused):
+            raise InstrumentError(f"{what} was refused by the card at {self._address}: {answer.why}")
+
+    def demand(self, seen: str = "") -> None:
+        """Go on only when the connection is there; ``seen`` says what was seen last, for the message.
+
+        Raises:
+            InstrumentError: when it is lost.
+        """
+        if self.lost:
+            raise InstrumentError(
+                f"{self._name}: the connection to {self._address} was {self.lost}{seen and '; '}{seen}; find out why, "
+                "and open the rig again"
+            )
+
+    # -- the beginning ------------------------------------------------------------------------------------
+
+    def _begin(self) -> stream.Hello:
+        """Take its greeting, compare clocks, and convert what it said before they were compared."""
+        hello = self._await(lambda: self._hello, "the greeting of an I/O card")
+        if hello.protocol != stream.PROTOCOL:
+            raise InstrumentError(
+                f"{self._name}: {self._address} speaks version {hello.protocol} of the I/O card protocol, the harness "
+                f"speaks {stream.PROTOCOL}; use the same release on both sides"
+            )
+        for _ in range(_FIRST_TRIPS):
+            self._await(self._answer_to(self._ask_time()), "what the card's clock says")
+        early, self._early = self._early or [], None
+        for sample in early:
+            self._convert(sample)
+        return hello
+
+    def _answer_to(self, number: int) -> Callable[[], stream.Done | stream.Refused | stream.Time | None]:
+        return lambda: self._answers.pop(number, None)
+
+    def _await(self, look: Callable[[], Found | None], what: str) -> Found:
+        found: list[Found] = []
+
+        def ready() -> bool:
+            answer = look()
+            if answer is not None:
+                found.append(answer)
+            return bool(found or self.lost)
+
+        self._clock.wait(self._clock.now + _ANSWER_NS, ready, f"{self._name}: {what}")
+        if not found:
+            self.demand()
+            raise InstrumentError(
+                f"{self._name}: {what} did not come from {self._address} within {_ANSWER_NS // ms} ms; a command that "
+                "was sent may have been carried out"
+            )
+        return found[0]
+
+    # -- on the clock -------------------------------------------------------------------------------------
+
+    def _ask_time(self) -> int:
+        self._question += 1
+        self._asked[self._question] = self._clock.now
+        self._link.send(stream.encode(stream.AskTime(self._question)))
+        return self._question
+
+    def _compare(self) -> None:
+        """Once a second: compare the clocks; a card that answers no more is lost."""
+        if self.lost:
+            return
+        if self._unanswered is None:
+            self._unanswered = Stopwatch()
+            self._ask_time()
+        elif self._unanswered.elapsed_s > _SILENCE_S:
+            self._end(f"it has not answered for {self._unanswered.elapsed_s:.1f} s")
+
+    def _line(self, line: bytes) -> None:
+        if self.lost:
+            return
+        try:
+            message = stream.decode(line)
+        except InstrumentError as problem:
+            self._end(str(problem))
+            return
+        match message:
+            case stream.Sample():
+                if self._early is None:
+                    self._convert(message)
+                else:
+                    self._early.append(message)
+            case stream.Time():
+                self._compared(message)
+            case stream.Done() | stream.Refused():
+                self._answers[message.id] = message
+            case stream.Hello():
+                self._hello = message
+            case _:
+                self._end(f"it asked {message}, which a card does not")
+
+    def _compared(self, answer: stream.Time) -> None:
+        asked_ns, now_ns, hello = self._asked.pop(answer.id, None), self._clock.now, self._hello
+        if asked_ns is None or hello is None:
+            self._end(f"it answered question {answer.id}, which was not asked")
+            return
+        self._card_clock.learn(asked_ns=asked_ns, answered_ns=now_ns, card_ns=answer.at_ns)
+        self._unanswered = None
+        stamp_ns = hello.stamp_ns + self._card_clock.uncertainty_ns(now_ns + _COMPARE_NS)
+        self._on_accuracy(Accuracy(volts=hello.volts, amps=hello.amps, stamp_ns=stamp_ns))
+        if self._early is not None:
+            self._answers[answer.id] = answer
+
+    def _convert(self, sample: stream.Sample) -> None:
+        """A stamp in rig time lies neither before the rig's beginning nor after now."""
+        now_ns = self._clock.now
+        self._on_sample(sample, min(max(0, self._card_clock.rig_ns(sample.at_ns, now_ns=now_ns)), now_ns))
+
+    def _end(self, why: str) -> None:
+        if not self.lost:
+            self.lost = f"lost at {format_time(self._clock.now)}: {why}"
+            self._on_lost()

@@ -1,0 +1,185 @@
+r"""The messages of an I/O card on a network: one JSON object a line, UTF-8, line feed at the end.
+
+Text, because every language and every laboratory controller writes it, because a dialogue can be read and typed with
+netcat, and because a card says something only when a reading changes. The first client of a card may be slow; a card
+that samples faster than some 10 000 changes a second needs another protocol.
+
+The card says, unasked: ``hello`` first, then a ``sample`` of every channel as it is, then a ``sample`` at every
+change. Its stamps are of its own clock. A client asks ``drive``, ``release``, ``switch`` and ``time``; each question
+has an ``id``, and is answered by ``done``, ``refused`` or ``time`` with the same one, in order, after every sample of
+what was before. A message with an unknown kind, a missing or unknown field, or a value of another type is refused:
+
+    {"kind": "hello", "protocol": 1, "card": "stand", "channels": ["ao_sense", "ai_sense"], "volts": 0.0025, ...}
+    {"kind": "sample", "channel": "ai_sense", "quantity": "volts", "value": 3.995, "at_ns": 1200034000}
+    {"kind": "drive", "id": 7, "channel": "ao_sense", "volts": 4.0}
+    {"kind": "done", "id": 7, "at_ns": 1200510000}
+
+>>> encode(Switch(id=3, channel="do_key", on=True))
+b'{"kind":"switch","id":3,"channel":"do_key","on":true}\n'
+>>> decode(b'{"kind":"time","id":1,"at_ns":5}')
+Time(id=1, at_ns=5)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import TypeAlias, cast
+
+from hil.closed import nearest
+from hil.errors import InstrumentError
+
+PROTOCOL = 1
+"""Version of the messages; both sides must have the same."""
+LINE_MAX = 1 << 20
+"""Bytes of the longest line."""
+_SHOWN = 120  # characters of a wrong line that a message shows
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What the card is: its channels, and the expanded uncertainty (k = 2) of volts [V], amps [A], stamps [ns]."""
+
+    protocol: int
+    card: str
+    channels: tuple[str, ...]
+    volts: float
+    amps: float
+    stamp_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A reading: channel, quantity (``level``, ``volts``, ``amps``), value (level, [V] or [A]), card's clock [ns]."""
+
+    channel: str
+    quantity: str
+    value: bool | float
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The command with this ``id`` was carried out, at ``at_ns`` of the card's clock."""
+
+    id: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The command with this ``id`` was not carried out, and why."""
+
+    id: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """The card's clock [ns] when the question with this ``id`` came."""
+
+    id: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """Make an ``ao_`` channel give a voltage [V]."""
+
+    id: int
+    channel: str
+    volts: float
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Take an ``ao_`` channel off its pin."""
+
+    id: int
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Close or open a ``do_`` channel."""
+
+    id: int
+    channel: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AskTime:
+    """What does the card's clock say?"""
+
+    id: int
+
+
+Said: TypeAlias = Hello | Sample | Done | Refused | Time
+"""What a card says."""
+Asked: TypeAlias = Drive | Release | Switch | AskTime
+"""What a client asks."""
+Message: TypeAlias = Said | Asked
+
+_KINDS: dict[str, type[Message]] = {
+    "hello": Hello, "sample": Sample, "done": Done, "refused": Refused, "time": Time,
+    "drive": Drive, "release": Release, "switch": Switch, "ask_time": AskTime,
+}  # fmt: skip
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+_FIELDS = {kind: {entry.name: str(entry.type) for entry in fields(kind)} for kind in _NAMES}
+
+
+def encode(message: Message) -> bytes:
+    """A message as a line, with its line feed.
+
+    Raises:
+        ValueError: for a number that is not finite, which JSON does not have.
+    """
+    text = json.dumps({"kind": _NAMES[type(message)], **asdict(message)}, separators=(",", ":"), allow_nan=False)
+    return text.encode() + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """The message on a line (without its line feed).
+
+    Raises:
+        InstrumentError: for anything that is not exactly one message of this protocol.
+    """
+    try:
+        found: object = json.loads(line)
+    except (ValueError, RecursionError) as problem:
+        raise _wrong(line, f"is no JSON: {problem}") from problem
+    if not isinstance(found, dict):
+        raise _wrong(line, "is no JSON object")
+    given = cast("dict[str, object]", found)
+    name = given.pop("kind", None)
+    kind = _KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise _wrong(line, f"has the kind {name!r}; {nearest(str(name), list(_KINDS))}")
+    wanted = _FIELDS[kind]
+    if given.keys() != wanted.keys():
+        raise _wrong(line, f"has the fields {', '.join(given) or 'none'}; {name} has {', '.join(wanted)}")
+    values = {key: _value(line, key, wanted[key], value) for key, value in given.items()}
+    return kind(**values)  # pyright: ignore[reportArgumentType]  # each value was checked against its field's type
+
+
+def _value(line: bytes, key: str, kind: str, value: object) -> object:
+    """A field's value, of the type that its annotation says."""
+    if kind == "tuple[str, ...]" and isinstance(value, list):
+        items = cast("list[object]", value)
+        if all(isinstance(item, str) for item in items):
+            return tuple(items)
+    elif kind in ("bool", "bool | float") and isinstance(value, bool):
+        return value
+    elif kind in ("float", "bool | float") and isinstance(value, int | float) and not isinstance(value, bool):
+        if math.isfinite(value):
+            return float(value)
+    elif (kind == "str" and isinstance(value, str)) or (kind == "int" and type(value) is int):
+        return value
+    raise _wrong(line, f"has {key} = {value!r}, which is not {kind}")
+
+
+def _wrong(line: bytes, what: str) -> InstrumentError:
+    shown = line[:_SHOWN].decode("utf-8", "replace") + ("..." if len(line) > _SHOWN else "")
+    return InstrumentError(f"I/O card protocol: the line {shown!r} {what}")

@@ -1,0 +1,140 @@
+"""An I/O card on a TCP port: what it sees goes to every client, what a client asks is done on the card.
+
+Around a simulated card it is what a test reaches as :class:`hil.io.stream_card.StreamCard`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from hil.clock import Phase
+from hil.errors import HilError, InstrumentError
+from hil.io import stream
+from hil.io.card import QUANTITIES, kind_of
+from hil.sim.tcp import TcpPort
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hil.clock import Clock
+    from hil.io.card import IoCard, Quantity
+    from hil.signal import Signal
+    from hil.sim.tcp import Connection
+
+
+class CardServer:
+    """Serves an I/O card on a TCP port of this machine.
+
+    Args:
+        card: the card; what it refuses is refused to the client in its own words.
+        clock: the clock it stands on; stamps are of this clock.
+        port: TCP port; 0 lets the system choose one.
+        clients: ``"one"`` closes a second connection at once.
+
+    Raises:
+        HilError: when the port cannot be opened.
+    """
+
+    def __init__(self, card: IoCard, clock: Clock, *, port: int = 0, clients: Literal["one", "many"] = "many") -> None:
+        self._card = card
+        self._clock = clock
+        self._tcp = TcpPort(clock, self._session, port=port, clients=clients, name=card.name)
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        return self._tcp.port
+
+    @property
+    def address(self) -> str:
+        """The address for a client."""
+        return f"tcp://127.0.0.1:{self.port}"
+
+    def drop(self) -> None:
+        """End every connection, as a network does; new ones are taken."""
+        self._tcp.drop_all()
+
+    def close(self) -> None:
+        """Close the port and every connection; the card's outputs stay as they are."""
+        self._tcp.close()
+
+    def _session(self, connection: Connection) -> _Client:
+        return _Client(self._card, self._clock, connection)
+
+
+class _Client:
+    """One client of the card."""
+
+    def __init__(self, card: IoCard, clock: Clock, connection: Connection) -> None:
+        self._card = card
+        self._clock = clock
+        self._connection = connection
+        self._rest = b""
+        worth = card.accuracy
+        self._say(stream.Hello(stream.PROTOCOL, card.name, card.ports, worth.volts, worth.amps, worth.stamp_ns))
+        self._ends = [self._follow(port, quantity, signal) for port, quantity, signal in _signals(card)]
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes; do what their lines ask. What is no question of the protocol ends the connection."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            try:
+                self._answer(stream.decode(line))
+            except InstrumentError:
+                self._connection.drop()
+                return
+        if len(self._rest) > stream.LINE_MAX:
+            self._connection.drop()
+
+    def end(self) -> None:
+        """The client has gone; the card's outputs stay as they are."""
+        while self._ends:
+            self._ends.pop()()
+
+    def _answer(self, asked: stream.Message) -> None:
+        now_ns = self._clock.now
+        match asked:
+            case stream.AskTime():
+                self._say(stream.Time(asked.id, now_ns))
+            case stream.Drive():
+                self._do(asked.id, lambda: self._card.drive(asked.channel, asked.volts))
+            case stream.Release():
+                self._do(asked.id, lambda: self._card.release(asked.channel))
+            case stream.Switch():
+                self._do(asked.id, lambda: self._card.switch(asked.channel, asked.on))
+            case _:
+                raise InstrumentError(f"{self._card.name}: a client said {asked}, which only a card says")
+
+    def _do(self, number: int, action: Callable[[], None]) -> None:
+        """Do it, and acknowledge when everything that follows from it at this instant has been said."""
+        try:
+            action()
+        except HilError as refusal:
+            self._say(stream.Refused(number, str(refusal)))
+            return
+        now_ns = self._clock.now
+        self._clock.at(now_ns, lambda: self._say(stream.Done(number, now_ns)), Phase.OBSERVE)
+
+    def _follow(self, port: str, quantity: Quantity, signal: Signal[bool] | Signal[float]) -> Callable[[], None]:
+        last = signal.last
+        if last is not None:
+            self._say(stream.Sample(port, quantity, last.value, last.at))
+        return signal.on_sample(lambda value, at_ns: self._say(stream.Sample(port, quantity, value, at_ns)))
+
+    def _say(self, message: stream.Said) -> None:
+        try:
+            self._connection.send(stream.encode(message))
+        except ValueError:  # a reading that is not finite cannot be said, and must not look like the one before
+            self._connection.drop()
+
+
+def _signals(card: IoCard) -> Iterator[tuple[str, Quantity, Signal[bool] | Signal[float]]]:
+    for port in card.ports:
+        for quantity in QUANTITIES[kind_of(port)]:
+            match quantity:
+                case "level":
+                    yield port, quantity, card.level(port)
+                case "volts":
+                    yield port, quantity, card.volts(port)
+                case "amps":
+                    yield port, quantity, card.amps(port)
