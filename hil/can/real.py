@@ -1,0 +1,282 @@
+"""A real CAN bus as the rest of the harness sees it: any python-can bus, on the wall clock.
+
+A reader thread waits for the bus and only posts what came, with its arrival, to the rig clock; everything else is done
+on the clock's thread. A received frame has the kernel's stamp in rig time where the interface has one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING
+
+import can
+
+from hil.can.bits import measure
+from hil.can.frame import Frame
+from hil.can.kernel_cycle import KernelCycle, hand_over, key_of, message_of
+from hil.can.link import BusStats
+from hil.can.observed import Observed
+from hil.can.opening import echoes, open_bus
+from hil.can.stamps import SOURCES, Stamper, StampSource
+from hil.errors import BusError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from hil.can.kernel_cycle import Key
+    from hil.clock import Arrival, WallClock
+
+_READ_S = 0.05  # how long the reader waits for a frame before it looks whether it shall end
+_END_S = 2.0  # how long a reader may take to end before its bus is closed under it
+_UNCONFIRMED_MAX = 4_096
+_DLC_MAX = 8
+
+
+class RealLink:
+    """A :class:`hil.can.link.Link` over a python-can bus; owns the bus from then on.
+
+    Frames of other programs on this host count as received, whatever the interface marks them as.
+
+    Args:
+        name: the name of the bus in the rig and in the frame log.
+        clock: the rig clock.
+        bus: the bus, open.
+        log: called with each line of the frame log (candump text, no end of line) on the clock's thread.
+        listen_only: whether to refuse to send anything.
+        bitrate_bps: bit rate [bit/s]: gives frames their duration.
+        stamps: whose stamps its frames carry; that of the interface unless given.
+        echo: whether the bus gives back what it sent, with ``is_rx`` False; if not, a frame taken counts as sent.
+        prepare: called first in the reader thread, to give it a scheduling class.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: WallClock,
+        bus: can.BusABC,
+        *,
+        log: Callable[[str], None] | None = None,
+        listen_only: bool = False,
+        bitrate_bps: int = 500_000,
+        stamps: StampSource | None = None,
+        echo: bool = False,
+        prepare: Callable[[], object] | None = None,
+    ) -> None:
+        source = SOURCES.get(interface_of(bus), StampSource.ARRIVAL) if stamps is None else stamps
+        self.name = name
+        self.listen_only = listen_only
+        self.stamper = Stamper(source, clock.factor)
+        self.observed = Observed(name, bitrate_bps, log)
+        self.ignored = 0
+        """CAN FD frames that came; this link carries classic CAN."""
+        self.trouble = ""
+        """Why the bus cannot be read at present; empty when it can."""
+        self._clock = clock
+        self._bus = bus
+        self._echo = echo
+        self._prepare = prepare
+        self._listeners: list[tuple[Callable[[Frame], object], frozenset[tuple[int, bool]] | None]] = []
+        self._unconfirmed: deque[Key] = deque(maxlen=_UNCONFIRMED_MAX)
+        self._cycles: list[KernelCycle] = []
+        self._at_ns = self._start_ns = 0
+        self._sent = self._received = self._refused = 0
+        self._ending = threading.Event()
+        self._reader = threading.Thread(target=self._read, name=f"can {name}", daemon=True)
+        self._reader.start()
+
+    @property
+    def raw(self) -> can.BusABC:
+        """The python-can bus. What is received there is missing here, as the reader takes every frame."""
+        return self._bus
+
+    @property
+    def stats(self) -> BusStats:
+        """Counters so far; load from the frames seen, state and error counters from error messages."""
+        seen = self.observed
+        return BusStats(
+            sent=self._sent,
+            received=self._received,
+            refused=self._refused,
+            error_frames=seen.error_frames,
+            load=seen.load(self._clock.now),
+            tec=seen.tec,
+            rec=seen.rec,
+            state="detached" if self.trouble or self._ending.is_set() else seen.state,
+        )
+
+    # -- sending ------------------------------------------------------------------------------------------
+
+    def send_frame(self, frame: Frame) -> None:
+        """Queue a frame.
+
+        Raises:
+            can.CanOperationError: when it is not taken: the bus is shut down, listen-only or bus-off, the queue is
+                full, or classic CAN has no such frame.
+        """
+        try:
+            self._require_sending()
+            measure(frame)
+            self._bus.send(message_of(frame))
+        except (can.CanError, BusError, OSError, ValueError) as problem:
+            self._refused += 1
+            raise can.CanOperationError(
+                f"send of {frame.arbitration_id:#x} on {self.name} ({self._bus.channel_info}): {problem}"
+            ) from problem
+        if self._echo:
+            self._unconfirmed.append(key_of(frame))
+        else:
+            now_ns = self._clock.now
+            self.observed.carried(frame._replace(start_ns=now_ns, at_ns=now_ns))
+            self._sent += 1
+
+    def cyclic(self, frames: Sequence[Frame], period_ns: int) -> KernelCycle | None:
+        """Have the kernel or the interface send these frames in turn, one a period [ns]; see :class:`Scheduler`.
+
+        Raises:
+            can.CanOperationError: when the bus could do that and refuses.
+        """
+        if self._clock.factor != 1.0:
+            return None
+        self._require_sending()
+        cycle = hand_over(self._bus, frames, period_ns)
+        if cycle is not None:
+            self._cycles.append(cycle)
+        return cycle
+
+    def _require_sending(self) -> None:
+        if self._ending.is_set():
+            raise can.CanOperationError("it has been shut down; open the bus again")
+        if self.listen_only:
+            raise can.CanOperationError("the bus is listen-only; take that out of the rig file to send")
+        if self.observed.state == "bus-off":
+            raise can.CanOperationError(
+                f"the controller is bus-off (TEC {self.observed.tec}, REC {self.observed.rec}); find what disturbs "
+                "the bus, then restart it (socketcan: ip link set CHANNEL type can restart, or restart-ms 100 when "
+                "it is brought up)"
+            )
+
+    # -- receiving ----------------------------------------------------------------------------------------
+
+    def listen(
+        self, fn: Callable[[Frame], object], accept: Iterable[tuple[int, bool]] | None = None
+    ) -> Callable[[], None]:
+        """Call ``fn`` on the rig clock with every frame of another node; returns the call that ends it.
+
+        Args:
+            fn: takes the frame.
+            accept: (identifier, extended) of the data frames it wants; None for every frame.
+        """
+        entry = (fn, None if accept is None else frozenset(accept))
+        self._listeners.append(entry)
+        return lambda: self._listeners.remove(entry) if entry in self._listeners else None
+
+    def shutdown(self) -> None:
+        """End the reader and shut the bus down; harmless when done before.
+
+        Raises:
+            BusError: when the driver holds the reader even then.
+        """
+        if self._ending.is_set():
+            return
+        self._ending.set()
+        self._reader.join(_END_S)
+        self._bus.shutdown()
+        self._reader.join(_END_S)
+        if self._reader.is_alive():
+            raise BusError(
+                f"bus {self.name} ({self._bus.channel_info}): its driver does not come back from a read of "
+                f"{_READ_S} s; unplug the adapter or end the process"
+            )
+
+    def _read(self) -> None:
+        """The reader thread: read, stamp the arrival, post; nothing else."""
+        if self._prepare is not None:
+            self._prepare()
+        told = ""
+        while not self._ending.is_set():
+            message, trouble = None, ""
+            try:
+                message = self._bus.recv(_READ_S)
+            except (can.CanError, OSError, ValueError) as problem:
+                trouble = str(problem) or type(problem).__name__
+                self._ending.wait(_READ_S)
+            if trouble != told:
+                told = trouble
+                self._clock.post(partial(setattr, self, "trouble", trouble))
+            if message is not None:
+                self._clock.post(partial(self._came, message, self._clock.arrival()))
+
+    def _came(self, message: can.Message, arrival: Arrival) -> None:
+        """On the clock's thread: what was read."""
+        self._at_ns = max(self._at_ns, self.stamper.rig_ns(message.timestamp, arrival))
+        if message.is_error_frame:
+            self.observed.told(message.arbitration_id, bytes(message.data), self._at_ns)
+            return
+        if message.is_fd:
+            self.ignored += 1
+            return
+        frame = self._stamped(message)
+        self.observed.carried(frame)
+        if not message.is_rx and self._is_own(key_of(frame)):
+            self._sent += 1
+            return
+        self._received += 1
+        wanted = None if frame.remote else (frame.arbitration_id, frame.extended)
+        for fn, accept in tuple(self._listeners):
+            if accept is None or wanted in accept:
+                fn(frame)
+
+    def _stamped(self, message: can.Message) -> Frame:
+        """The frame with its start and end [ns]; stamps of one bus never go backwards."""
+        remote = message.is_remote_frame
+        payload = b"" if remote else bytes(message.data)
+        requested = min(message.dlc, _DLC_MAX) if remote else 0
+        frame = Frame(message.arbitration_id, payload, message.is_extended_id, remote, requested)
+        self._start_ns = max(self._start_ns, self._at_ns - self.observed.duration_ns(frame))
+        return frame._replace(start_ns=self._start_ns, at_ns=self._at_ns)
+
+    def _is_own(self, key: Key) -> bool:
+        """Whether this link sent a frame that the host sent: other programs share the interface."""
+        if key in self._unconfirmed:
+            self._unconfirmed.remove(key)
+            return True
+        return any(key in cycle.keys for cycle in self._cycles)
+
+
+def open_real(
+    name: str,
+    clock: WallClock,
+    *,
+    interface: str,
+    channel: str,
+    bitrate_bps: int,
+    log: Callable[[str], None] | None = None,
+    listen_only: bool = False,
+    prepare: Callable[[], object] | None = None,
+    options: Mapping[str, object] | None = None,
+) -> RealLink:
+    """Open a python-can interface as a link; arguments as :func:`hil.can.opening.open_bus` and :class:`RealLink`.
+
+    Raises:
+        BusError: when it cannot be opened; names interface, channel and remedy.
+    """
+    bus = open_bus(interface, channel, bitrate_bps, listen_only=listen_only, options=options)
+    return RealLink(
+        name,
+        clock,
+        bus,
+        log=log,
+        listen_only=listen_only,
+        bitrate_bps=bitrate_bps,
+        stamps=SOURCES.get(interface, StampSource.ARRIVAL),
+        echo=echoes(interface),
+        prepare=prepare,
+    )
+
+
+def interface_of(bus: can.BusABC) -> str:
+    """The name of the python-can interface a bus is of; empty for a class from elsewhere."""
+    package, _, rest = type(bus).__module__.partition("can.interfaces.")
+    return rest.partition(".")[0] if not package else ""
