@@ -543,6 +543,11 @@ class WallClock(Clock):
         if not self._dispatching:
             self._now = max(self._now, self._elapsed())
 
+    @property
+    def elapsed(self) -> int:
+        """Rig time of this very moment [ns], whatever the world is doing. Any thread may ask."""
+        return self._elapsed()
+
     def _elapsed(self) -> int:
         return int((time.monotonic_ns() - self._zero) * self._factor)
 
