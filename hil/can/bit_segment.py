@@ -84,18 +84,25 @@ class Seat:
 
     Args:
         bus: the wire's name.
+        fd: whether the wire has CAN FD.
     """
 
-    def __init__(self, bus: str) -> None:
+    def __init__(self, bus: str, *, fd: bool = False) -> None:
         self._bus = bus
+        self._fd = fd
         self._taken = ""
 
     def take(self, node: str) -> None:
         """Take it.
 
         Raises:
-            BusError: when another node has it.
+            BusError: when another node has it, or the wire has CAN FD.
         """
+        if self._fd:
+            raise BusError(
+                f"bus {self._bus}: {node} takes part at bit level, which is classic CAN only, and the bus has CAN FD; "
+                "leave data_bitrate_bps out, or give the node a model"
+            )
         if self._taken and self._taken != node:
             raise BusError(
                 f"bus {self._bus}: {self._taken} takes part at bit level already, so {node} cannot: one controller in "

@@ -11,8 +11,9 @@ of the data adds its own share, which depends on its place only.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from hil.can.phy.coding import encode, from_frame
 from hil.errors import BusError
 
 if TYPE_CHECKING:
@@ -40,8 +41,10 @@ def measure(frame: Frame) -> tuple[int, int]:
     Raises:
         BusError: for an identifier, length or data type that classic CAN does not have.
     """
-    arbitration_id, data, extended, remote, requested, _, _, _ = frame
-    if data.__class__ is not bytes or (remote and data):
+    arbitration_id, data, extended, remote, requested, _, _, _, fd, brs, esi = frame
+    if data.__class__ is not bytes or (remote and data) or fd or brs or esi:
+        if fd or brs or esi:
+            raise BusError(_not_classic(frame))
         _header(arbitration_id, extended, remote, requested if remote else len(data))
         raise BusError(_bad_data(frame))
     return _measured(arbitration_id, data, extended, remote, requested)
@@ -72,6 +75,8 @@ def stuffed_bits(frame: Frame) -> str:
     Raises:
         BusError: as :func:`measure`.
     """
+    if frame.fd:
+        return "".join(map(str, encode(from_frame(frame))))
     measure(frame)
     plain = _header_bits(frame.arbitration_id, frame.extended, frame.remote, frame.dlc)
     plain += "".join(f"{byte:08b}" for byte in frame.data)
@@ -82,6 +87,28 @@ def stuffed_bits(frame: Frame) -> str:
         if wire.endswith(bit * _MAX_RUN):
             wire += "1" if bit == "0" else "0"
     return wire
+
+
+class Stuffing(NamedTuple):
+    """How many bits are stuffed in, and how many of them (0 or 1) behind the very last bit."""
+
+    stuffed: int
+    at_end: int
+
+
+def stuff(bits: str, data: bytes = b"") -> Stuffing:
+    """The stuff bits in a start of frame with what follows it, as text of 0 and 1, and whole bytes behind that."""
+    state, stuffed, at_end = 0, 0, 0
+    for bit in bits[1:]:
+        state, at_end = _step(state, int(bit))
+        stuffed += at_end
+    for byte in data[:-1]:
+        state, count = _steps(state, byte, 8)
+        stuffed += count
+    for shift in range(7, -1, -1) if data else ():
+        state, at_end = _step(state, data[-1] >> shift & 1)
+        stuffed += at_end
+    return Stuffing(stuffed, at_end)
 
 
 def first_difference(one: Frame, other: Frame) -> int:
@@ -136,6 +163,13 @@ def _crc_step(crc: int, bit: int) -> int:
     feedback = (crc >> 14) ^ bit
     crc = (crc << 1) & 0x7FFF
     return crc ^ _CRC_POLYNOMIAL if feedback else crc
+
+
+def _not_classic(frame: Frame) -> str:
+    name = f"frame {frame.arbitration_id:#x}"
+    if frame.fd:
+        return f"{name} is CAN FD, and here is classic CAN only; give the wire data_bitrate_bps, or send fd=False"
+    return f"{name} is classic CAN with a rate switch or an error state; only CAN FD has those, set fd=True"
 
 
 def _bad_data(frame: Frame) -> str:

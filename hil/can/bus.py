@@ -17,7 +17,7 @@ from can.broadcastmanager import (
     RestartableCyclicTaskABC,
 )
 
-from hil.can.bits import measure
+from hil.can.error_frames import ErrorSeen
 from hil.can.frame import Frame
 from hil.can.link import BusStats
 from hil.can.node import NodeState
@@ -54,11 +54,16 @@ class SimBus(can.BusABC):
         node: its name on the wire; ``python_can_1`` and so on when not given.
         tx_depth: frames it queues to send.
         rx_depth: frames that wait unread at most.
-        **kwargs: options of other interfaces are accepted; ``bitrate`` must be the wire's, ``fd`` must be off.
+        fd: whether CAN FD messages are sent and received; as the wire unless given. False hides them from the user;
+            the controller takes and acknowledges them all the same.
+        receive_error_frames: whether error frames are received as messages with ``is_error_frame``, whose identifier
+            and data are SocketCAN's error class and detail, seen from this controller.
+        auto_recover: whether the controller leaves bus-off by itself; otherwise :meth:`recover` makes it.
+        **kwargs: options of other interfaces are accepted; ``bitrate`` and ``data_bitrate`` must be the wire's.
 
     Raises:
-        can.CanInitializationError: when no wire of that name is open, the bit rates differ, CAN FD is asked for, or a
-            queue has no place at all.
+        can.CanInitializationError: when no wire of that name is open, the bit rates differ, CAN FD is asked for on a
+            classic wire, or a queue has no place at all.
     """
 
     def __init__(
@@ -70,22 +75,31 @@ class SimBus(can.BusABC):
         node: str | None = None,
         tx_depth: int = TX_DEPTH,
         rx_depth: int = RX_DEPTH,
+        fd: bool | None = None,
+        receive_error_frames: bool = False,
+        auto_recover: bool = True,
         **kwargs: object,
     ) -> None:
-        wire = _wire(channel, kwargs)
+        wire = _wire(channel, fd, kwargs)
         if rx_depth < 1:
             raise can.CanInitializationError(f"bus {channel}: rx_depth={rx_depth} can hold no frame; give 1 or more")
         self._clock = wire.clock
+        has_fd = wire.data_bitrate_bps is not None
+        self._hides_fd = has_fd and fd is False
+        self._can_protocol = can.CanProtocol.CAN_FD if has_fd and fd is not False else can.CanProtocol.CAN_20
         self._inbox = _Inbox(rx_depth)
         self.channel_info = f"hil bus {channel}, {wire.bitrate_bps} bit/s"
         self.wire = wire
         try:
-            self.node = wire.attach(node or _free_name(wire), tx_depth=tx_depth)
+            self.node = wire.attach(node or _free_name(wire), tx_depth=tx_depth, auto_recover=auto_recover)
         except BusError as refused:
             raise can.CanInitializationError(str(refused)) from refused
-        self.node.on_frame(self._inbox.put)
+        put = self._inbox.put_classic if self._hides_fd else self._inbox.put
+        self.node.on_frame(put)
         if receive_own_messages:
-            self.node.on_sent(self._inbox.put)
+            self.node.on_sent(put)
+        if receive_error_frames:
+            self.node.on_error(self._inbox.put_error)
         super().__init__(channel, can_filters)
 
     # -- receiving ----------------------------------------------------------------------------------------
@@ -111,9 +125,18 @@ class SimBus(can.BusABC):
             raise ValueError(
                 f"recv on {self.channel_info}: timeout = {timeout} s is no time to wait; give seconds"
             ) from wrong
-        frame = self.recv_frame(timeout_ns)
+        frame = self._take(timeout_ns)
         if frame is None:
             return None
+        if isinstance(frame, ErrorSeen):
+            return can.Message(
+                timestamp=frame.at_ns / 1e9,
+                arbitration_id=frame.error_class,
+                is_extended_id=False,
+                is_error_frame=True,
+                channel=self.wire.name,
+                data=frame.detail,
+            )
         return can.Message(
             frame.at_ns / 1e9,
             frame.arbitration_id,
@@ -123,18 +146,29 @@ class SimBus(can.BusABC):
             self.wire.name,
             frame.requested if frame.remote else None,
             frame.data,
-            False,
+            frame.fd,
             frame.sender != self.node.name,
+            frame.brs,
+            frame.esi,
         )
 
     def recv_frame(self, timeout_ns: int | None = None) -> Frame | None:
         """As :meth:`recv`, with the time in whole nanoseconds: start and end of the frame are ``int`` ns.
+
+        Error frames are passed over.
 
         Raises:
             can.CanOperationError: when the bus is shut down, or frames were lost because nobody read them.
             ClockError: in an event callback, or in a thread the rig clock does not manage.
             DeadlockError: without a timeout, when nothing can ever arrive.
         """
+        until_ns = None if timeout_ns is None else self._clock.now + max(0, timeout_ns)
+        while True:
+            found = self._take(None if until_ns is None else until_ns - self._clock.now)
+            if not isinstance(found, ErrorSeen):
+                return found
+
+    def _take(self, timeout_ns: int | None) -> Frame | ErrorSeen | None:
         if self._is_shutdown:
             raise can.CanOperationError(f"recv on {self.channel_info}: it has been shut down; open the bus again")
         inbox = self._inbox
@@ -179,16 +213,20 @@ class SimBus(can.BusABC):
 
     # -- sending ------------------------------------------------------------------------------------------
 
+    def recover(self) -> None:
+        """Leave bus-off after 128 times 11 recessive bits from now; needed only without ``auto_recover``."""
+        self.node.recover()
+
     def send(self, msg: can.Message, timeout: float | None = None) -> None:
         """Queue a copy of a message; it is on the wire when it wins arbitration.
 
         Args:
-            msg: a classic CAN message.
+            msg: a CAN message; a CAN FD message where the bus has it.
             timeout: rig time to wait [s] while the transmit queue is full; without it a full queue is an error at once.
 
         Raises:
-            can.CanOperationError: when the bus is shut down or bus-off, the queue is full, or classic CAN does not
-                have such a message.
+            can.CanOperationError: when the bus is shut down or bus-off, the queue is full, or the bus does not have
+                such a message.
             ClockError: in a thread the rig clock does not manage.
             ValueError: for a timeout that is not a finite number.
         """
@@ -196,6 +234,11 @@ class SimBus(can.BusABC):
             frame = _frame(msg)
         except BusError as wrong:
             raise can.CanOperationError(f"send of {msg.arbitration_id:#x} on {self.channel_info}: {wrong}") from wrong
+        if msg.is_fd and self._hides_fd:
+            raise can.CanOperationError(
+                f"send of {msg.arbitration_id:#x} on {self.channel_info}: it is CAN FD, and the bus was opened with "
+                "fd=False; leave that out, or send it classic"
+            )
         self.send_frame(frame, None if timeout is None else _time_ns(timeout, f"send on {self.channel_info}: timeout"))
 
     def send_frame(self, frame: Frame, timeout_ns: int | None = None) -> None:
@@ -323,7 +366,7 @@ class ClockCyclicTask(LimitedDurationCyclicSendTaskABC, ModifiableCyclicTaskABC,
     Raises:
         ValueError: for a period that is not positive, a period or duration that is not a finite number, or messages of
             different identifiers.
-        can.CanOperationError: for a message classic CAN does not have.
+        can.CanOperationError: for a message the bus does not have.
     """
 
     def __init__(
@@ -338,12 +381,12 @@ class ClockCyclicTask(LimitedDurationCyclicSendTaskABC, ModifiableCyclicTaskABC,
         bus: str,
     ) -> None:
         self._where = f"send_periodic on {bus}"
+        self._node = node
         if _time_ns(period, f"{self._where}: period") <= 0:
             raise ValueError(f"{self._where}: the period is {period} s; it must be at least 1 ns")
         super().__init__(self._checked(messages), period, duration)
         self._duration_ns = None if duration is None else _time_ns(duration, f"{self._where}: duration")
         self._clock = clock
-        self._node = node
         self._modifier = modifier
         self._index = 0
         self._end_ns: int | None = None
@@ -375,7 +418,7 @@ class ClockCyclicTask(LimitedDurationCyclicSendTaskABC, ModifiableCyclicTaskABC,
 
         Raises:
             ValueError: for another identifier or another number of messages.
-            can.CanOperationError: for a message classic CAN does not have.
+            can.CanOperationError: for a message the bus does not have.
         """
         super().modify_data(self._checked(messages))
 
@@ -391,11 +434,11 @@ class ClockCyclicTask(LimitedDurationCyclicSendTaskABC, ModifiableCyclicTaskABC,
         self._node.send(_frame(message))
 
     def _checked(self, messages: Sequence[can.Message] | can.Message) -> list[can.Message]:
-        """Copies of the messages, each one that classic CAN has."""
+        """Copies of the messages, each one that the bus has."""
         given = [messages] if isinstance(messages, can.Message) else messages
         for message in given:
             try:
-                measure(_frame(message))
+                self._node.measure(_frame(message))
             except BusError as wrong:
                 raise can.CanOperationError(f"{self._where}: {message.arbitration_id:#x}: {wrong}") from wrong
         return [message.__deepcopy__(None) for message in given]
@@ -406,7 +449,7 @@ class _Inbox:
 
     def __init__(self, depth: int) -> None:
         self.depth = depth
-        self.frames: deque[Frame] = deque(maxlen=depth)
+        self.frames: deque[Frame | ErrorSeen] = deque(maxlen=depth)
         self.filters: list[tuple[int, int, bool | None]] | None = None
         self.lost = 0
 
@@ -416,6 +459,15 @@ class _Inbox:
         if len(self.frames) == self.depth:
             self.lost += 1
         self.frames.append(frame)
+
+    def put_classic(self, frame: Frame) -> None:
+        if not frame.fd:
+            self.put(frame)
+
+    def put_error(self, seen: ErrorSeen) -> None:
+        if len(self.frames) == self.depth:
+            self.lost += 1
+        self.frames.append(seen)
 
     def filled(self) -> bool:
         return bool(self.frames)
@@ -432,10 +484,8 @@ def _frame(message: can.Message) -> Frame:
     """The frame a message stands for; its identifier and length are checked when it is queued.
 
     Raises:
-        BusError: for CAN FD, an error frame, or a DLC that is not that of the data.
+        BusError: for an error frame, or a DLC that is not that of the data.
     """
-    if message.is_fd:
-        raise BusError("CAN FD is not supported; send a classic message, is_fd=False")
     if message.is_error_frame:
         raise BusError("an error frame cannot be sent; inject the fault 'corrupt'")
     data = bytes(message.data)
@@ -443,6 +493,9 @@ def _frame(message: can.Message) -> Frame:
         return Frame(message.arbitration_id, data, message.is_extended_id, True, message.dlc)
     if message.dlc != len(data):
         raise BusError(f"dlc is {message.dlc} and data has {len(data)} bytes; they must agree")
+    if message.is_fd:
+        brs, esi = message.bitrate_switch, message.error_state_indicator
+        return Frame(message.arbitration_id, data, message.is_extended_id, fd=True, brs=brs, esi=esi)
     return Frame(message.arbitration_id, data, message.is_extended_id)
 
 
@@ -466,7 +519,7 @@ def _notifiers_of(bus: SimBus) -> list[can.Notifier]:
     return [pair.notifier for pair in pairs if getattr(pair.bus, "__wrapped__", pair.bus) is bus]
 
 
-def _wire(channel: str, options: dict[str, object]) -> CanWire:
+def _wire(channel: str, fd: bool | None, options: dict[str, object]) -> CanWire:
     wire = find_wire(channel)
     if wire is None:
         known = ", ".join(open_channels()) or "none"
@@ -480,8 +533,16 @@ def _wire(channel: str, options: dict[str, object]) -> CanWire:
             f"bus {channel} runs at {wire.bitrate_bps} bit/s, not at bitrate={bitrate}; leave bitrate out, or change "
             "bitrate_bps in the rig file"
         )
-    if options.get("fd"):
-        raise can.CanInitializationError(f"bus {channel} is classic CAN 2.0; fd=True is not supported")
+    if fd and wire.data_bitrate_bps is None:
+        raise can.CanInitializationError(
+            f"bus {channel} is classic CAN 2.0; leave fd=True out, or give the wire data_bitrate_bps"
+        )
+    data_bitrate = options.get("data_bitrate")
+    if data_bitrate is not None and data_bitrate != wire.data_bitrate_bps:
+        raise can.CanInitializationError(
+            f"bus {channel} has a data bit rate of {wire.data_bitrate_bps} bit/s, not data_bitrate={data_bitrate}; "
+            "leave data_bitrate out"
+        )
     return wire
 
 

@@ -121,7 +121,7 @@ class Database:
     # -- coding -------------------------------------------------------------------------------------------
 
     def encode(self, name: str, signals: Mapping[str, float | int | str], counter: int | None = None) -> Frame:
-        """The frame of a message with these physical values.
+        """The frame of a message with these physical values; CAN FD with rate switch where the database says FD.
 
         Counter and CRC are filled in; a value given for them is taken as it is, so that a test can send a wrong one.
 
@@ -137,7 +137,8 @@ class Database:
         data = self._codec(message).encode(signals, counter)
         if data is None:
             data = self._encoded(message, signals, counter)
-        return Frame(message.frame_id, data, message.is_extended_frame)
+        fd = message.is_fd
+        return Frame(message.frame_id, data, message.is_extended_frame, fd=fd, brs=fd)
 
     def decode(self, frame: Frame) -> dict[str, float | int | str]:
         """The physical values in a frame; a value with a name in the value table comes as that name.
@@ -172,11 +173,14 @@ class Database:
             BusError: when there is no message of that name.
         """
         message, counter = self.message(name), self.protection(name).counter
-        codec, (identifier, extended) = self._codec(message), self.identifier(name)
+        codec, (identifier, extended), fd = self._codec(message), self.identifier(name), message.is_fd
 
         def frame(signals: Mapping[str, float | int | str], count: int) -> Frame:
             data = codec.encode(signals, count)
-            return Frame(identifier, self._encoded(message, signals, count) if data is None else data, extended)
+            data = self._encoded(message, signals, count) if data is None else data
+            if fd:
+                return Frame(identifier, data, extended, fd=True, brs=True)
+            return Frame(identifier, data, extended)
 
         return Sender(frame, counter)
 

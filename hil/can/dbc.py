@@ -9,6 +9,7 @@ from cantools.database import Database as CanDatabase
 from cantools.database import load_string
 from cantools.database.errors import UnsupportedDatabaseFormatError
 
+from hil.can.fd import LENGTHS
 from hil.can.protection import Counter, Protection
 from hil.closed import nearest
 from hil.errors import ConfigError
@@ -98,9 +99,16 @@ def _check_unique(source: _Source, messages: list[Message]) -> None:
             )
             raise source.wrong(source.line(message.name), f"message {message.name}: {what}; make both unique")
         names.add(message.name)
-        if message.length > 8:
+        if message.is_fd and message.length not in LENGTHS:
             raise source.wrong(
-                source.line(message.name), f"message {message.name}: {message.length} bytes; classic CAN has 8 at most"
+                source.line(message.name),
+                f"message {message.name}: {message.length} bytes; CAN FD has {', '.join(map(str, LENGTHS))}",
+            )
+        if not message.is_fd and message.length > LENGTHS[8]:
+            raise source.wrong(
+                source.line(message.name),
+                f"message {message.name}: {message.length} bytes; classic CAN has 8 at most, and its VFrameFormat is "
+                "not one of CAN FD",
             )
 
 

@@ -12,7 +12,8 @@ delay       frames of a node (or of all) are handed to   ``delay_ns``, [``jitter
             its controller late                          order of one node's frames stays
 duplicate   frames are sent twice in a row               --
 corrupt     a bit is flipped on the wire: error frame,   [``bit``]: bit after start of frame, from 0; random
-            repetition, error counters                   without it
+            repetition, error counters                   without it; [``at``] ``receivers``: the sender does not
+                                                         see it, the receivers find a wrong CRC
 garble      data are changed before they are sent, the   [``byte``, ``mask``]: what is inverted; one random bit
             frame is good on the wire                    without them
 babble      a node sends one frame for ever (babbling    [``id``] 0, [``length``] 8 bytes, [``period_ns``]: back
@@ -22,7 +23,8 @@ open        a node's stub is open; on a bus: all nodes   on a bus: ``beyond``: t
             beyond the break are cut off
 =========== ============================================ ======================================================
 
-Corrupt and open also work on a node that is a controller in RTL; of its frames only bits behind the header are flipped.
+Corrupt and open also work on a node that is a controller in RTL; of its frames only bits behind the header are flipped,
+and on its bus all see them flipped.
 
 Drop, delay, duplicate, corrupt and garble take a selection: [``id``] arbitration identifier, [``probability``]
 0 to 1, [``count``] how many frames at most.
@@ -51,7 +53,7 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
     "drop": _SELECTION,
     "delay": ("delay_ns", "jitter_ns", *_SELECTION),
     "duplicate": _SELECTION,
-    "corrupt": ("bit", *_SELECTION),
+    "corrupt": ("bit", "at", *_SELECTION),
     "garble": ("byte", "mask", *_SELECTION),
     "babble": ("id", "length", "period_ns"),
     "silent": (),
@@ -92,6 +94,8 @@ class Corruption(Selection):
     """Flips one bit of selected frames on the wire."""
 
     bit: int | None
+    at_receivers: bool = False
+    """Whether only the receivers see it; they all do."""
 
     def position(self, node: str, frame: Frame, bits: int) -> int | None:
         """The bit that is flipped, counted from start of frame; None when this frame is not hit."""
@@ -241,10 +245,18 @@ def _disturb(
             delay = Delay(*selection, _whole(fault, "delay_ns"), _whole(fault, "jitter_ns", default=0))
             return faults.add(faults.delaying, delay)
         case "corrupt":
-            return faults.add(faults.corrupting, Corruption(*selection, _maybe(fault, "bit")))
+            corruption = Corruption(*selection, _maybe(fault, "bit"), _at_receivers(fault))
+            return faults.add(faults.corrupting, corruption)
         case _:
             mask = _whole(fault, "mask", default=0xFF, least=1, most=0xFF)
             return faults.add(faults.garbling, Garble(*selection, _maybe(fault, "byte"), mask))
+
+
+def _at_receivers(fault: Fault) -> bool:
+    place = fault.parameters.get("at", "wire")
+    if place not in ("wire", "receivers"):
+        raise HilError(f"fault 'corrupt' on {fault.target}: at={place!r}; it is 'wire' (all see it) or 'receivers'")
+    return place == "receivers"
 
 
 def _misbehave(wire: CanWire, fault: Fault, node: CanNode | None) -> Callable[[], None]:

@@ -9,21 +9,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from hil.can.frame import describe
+from hil.can.error_frames import BUS_ERROR, BUS_OFF, CONTROLLER, LOCATION_ACK, NO_ACK, PROTOCOL, PROTOCOL_TX
+from hil.can.frame import describe, describe_fd
 
 if TYPE_CHECKING:
     from hil.can.frame import Frame
 
 _ERR_FLAG = 0x20000000
-_ERR_CONTROLLER = 0x004
-_ERR_PROTOCOL = 0x008
-_ERR_ACK = 0x020
-_ERR_BUS_OFF = 0x040
-_ERR_BUS_ERROR = 0x080  # always set: python-can knows an error frame by this bit
 _CONTROLLER_TX_PASSIVE = 0x20
 _PROTOCOL_BIT = 0x01
-_PROTOCOL_TX = 0x80
-_LOCATION_ACK = 0x19
 _STAMP_FILL = 10**16  # gives a count of microseconds 16 digits with their leading zeros, behind a 1
 
 
@@ -47,10 +41,12 @@ def frame_line(frame: Frame, bus: str) -> str:
     >>> frame_line(Frame(0x123, bytes([0x11, 0x22]), at_ns=1_000_258_000), "bus_a")
     '(0000000001.000258) bus_a 123#1122'
     """
-    identifier, data, extended, remote, _, _, at_ns, _ = frame
+    identifier, data, extended, remote, _, _, at_ns, _, fd, _, _ = frame
     digits = str(_STAMP_FILL + at_ns // 1000)
     if remote:
         text = f"{bus} {describe(identifier, data, extended=extended, remote=True, dlc=frame.dlc)}"
+    elif fd:
+        text = f"{bus} {describe_fd(frame)}"
     else:
         text = f"{_head(bus, identifier, extended)}{data.hex().upper()}"
     return f"({digits[1:11]}.{digits[11:]}) {text}"
@@ -67,18 +63,18 @@ def error_line(error: WireError, bus: str) -> str:
     >>> error_line(WireError(2_000, "ack", 8, 0, False, False), "bus_a")
     '(0000000000.000002) bus_a 200000A8#0000801900000800'
     """
-    flags = _ERR_FLAG | _ERR_BUS_ERROR | _ERR_PROTOCOL
+    flags = _ERR_FLAG | BUS_ERROR | PROTOCOL  # python-can knows an error frame by BUS_ERROR
     data = bytearray(8)
-    data[2] = _PROTOCOL_TX
+    data[2] = PROTOCOL_TX
     if error.kind == "ack":
-        flags |= _ERR_ACK
-        data[3] = _LOCATION_ACK
+        flags |= NO_ACK
+        data[3] = LOCATION_ACK
     else:
         data[2] |= _PROTOCOL_BIT
     if error.bus_off:
-        flags |= _ERR_BUS_OFF
+        flags |= BUS_OFF
     elif error.passive:
-        flags |= _ERR_CONTROLLER
+        flags |= CONTROLLER
         data[1] = _CONTROLLER_TX_PASSIVE
     data[6], data[7] = min(error.tec, 255), min(error.rec, 255)
     digits = str(_STAMP_FILL + error.at_ns // 1000)

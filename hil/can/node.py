@@ -13,6 +13,8 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from hil.can.bits import arbitration_key, measure
+from hil.can.error_frames import ErrorSeen, kind_seen, level_of
+from hil.can.fd import measure_any
 from hil.clock import Phase
 from hil.errors import BusError
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from hil.can.bit_segment import BitLevel, BitSegment
+    from hil.can.error_frames import Cause
     from hil.can.frame import Frame
     from hil.clock import Clock
 
@@ -60,8 +63,11 @@ class CanNode:
         tx_depth: int,
         tx_policy: Literal["fifo", "priority"],
         auto_recover: bool,
+        fd: bool = False,
     ) -> None:
         self.name = name
+        self.fd = fd
+        """Whether it knows CAN FD; a classic controller answers an FD frame with an error frame."""
         self.tec = 0
         """Transmit error counter."""
         self.rec = 0
@@ -77,6 +83,11 @@ class CanNode:
         """Frames taken and never sent: flushed by bus-off or power loss, or the node was silenced."""
         self.overruns = 0
         """Frames that were on the wire and that this controller lost (fault ``drop``)."""
+        self.measure: Callable[[Frame], tuple[int, int]] = measure_any if fd else measure
+        """Arbitration key and length of a frame; raises BusError for one this controller does not have."""
+        self.tells_errors = False
+        """Whether somebody listens to what it says of errors."""
+        self._error_calls: tuple[Callable[[ErrorSeen], object], ...] = ()
         self._by_priority = tx_policy == "priority"
         self._clock = clock
         self._thread = get_ident()
@@ -117,13 +128,13 @@ class CanNode:
             False when the controller does not take it: bus-off, unpowered, detached, or the queue full.
 
         Raises:
-            BusError: for a frame classic CAN does not have, or a node whose frames come from RTL.
+            BusError: for a frame this controller does not have, or a node whose frames come from RTL.
             ClockError: from a thread the rig clock does not manage.
         """
         if get_ident() != self._thread:
             self._clock.at(self._clock.now, _nothing)  # the clock says what it thinks of this thread
         if self._standing is not _ACTIVE or len(self.queue) >= self.tx_depth:
-            measure(frame)
+            self.measure(frame)
             if self.bits is not None:
                 raise BusError(f"node {self.name!r} is a controller at bit level: its frames come from its own logic")
             self.refused += 1
@@ -156,6 +167,18 @@ class CanNode:
     def on_sent(self, fn: Callable[[Frame], object]) -> Callable[[], None]:
         """Call ``fn`` with every frame of this node at its end of frame; returns the call that ends it."""
         return self._confirmed.add(fn)
+
+    def on_error(self, fn: Callable[[ErrorSeen], object]) -> Callable[[], None]:
+        """Call ``fn`` with every error frame as this controller sees it, at its end; returns the call that ends it.
+
+        The end of bus-off is told too, as ``restarted``.
+        """
+        self._tell_errors_to((*self._error_calls, fn))
+        return lambda: self._tell_errors_to(tuple(other for other in self._error_calls if other is not fn))
+
+    def _tell_errors_to(self, calls: tuple[Callable[[ErrorSeen], object], ...]) -> None:
+        self._error_calls = calls
+        self.tells_errors = bool(calls)
 
     def flush(self) -> int:
         """Discard the frames not yet on the wire; returns how many."""
@@ -287,9 +310,43 @@ class CanNode:
         """An error frame destroyed another node's frame."""
         self.rec = min(self.rec + 1, _REC_MAX)
 
+    def tell_error(self, cause: Cause, location: int, *, sending: bool, before: tuple[int, int]) -> None:
+        """Tell who listens what this controller has seen of an error frame that ends now.
+
+        Args:
+            cause: why the frame failed.
+            location: where in it, as SocketCAN counts.
+            sending: whether it was this node's.
+            before: (TEC, REC) before the error.
+        """
+        level = level_of(self.tec, self.rec)
+        self._tell(
+            ErrorSeen(
+                self._clock.now,
+                kind_seen(cause, sending=sending, classic=not self.fd),
+                sending,
+                location,
+                self.tec,
+                self.rec,
+                level if level != level_of(*before) else None,
+            )
+        )
+
+    def _tell(self, seen: ErrorSeen) -> None:
+        for fn in self._error_calls:
+            fn(seen)
+
     def recovered(self) -> None:
         """128 times 11 recessive bits have passed since bus-off."""
         self._reset()
+        self._tell(ErrorSeen(self._clock.now, "restarted", False, 0, 0, 0, "active"))
+
+    def show_state(self) -> None:
+        """Before its next frame starts: in an FD frame an error-passive controller sets ESI by itself."""
+        key, sequence, frame, _ = head = self.queue[0]
+        if frame.fd and not frame.esi and head is not self._babble and self.state is NodeState.ERROR_PASSIVE:
+            shown = frame._replace(esi=True)
+            self.queue[0] = (key, sequence, shown, self.measure(shown)[1])
 
     def move(self, segment: BitSegment) -> None:
         """Connect the node to another part of the wire; what is queued goes with it."""
@@ -321,13 +378,13 @@ class CanNode:
         """Send one frame for ever, back to back or every ``period_ns`` [ns]; the returned call ends it.
 
         Raises:
-            BusError: when the node babbles already, or for a frame classic CAN does not have.
+            BusError: when the node babbles already, or for a frame this controller does not have.
         """
         if period_ns is not None:
             return self._clock.every(period_ns, lambda: self.send(frame)).cancel
         if self._babble is not None:
             raise BusError(f"node {self.name!r} babbles {self._babble[2]} already; clear that fault first")
-        key, bits = measure(frame)
+        key, bits = self.measure(frame)
         self._babble = (key, 0, frame, bits)
         if self._standing is NodeState.ERROR_ACTIVE:
             self.queue.appendleft(self._babble)
@@ -343,7 +400,7 @@ class CanNode:
     # -- inside -------------------------------------------------------------------------------------------
 
     def _enqueue(self, frame: Frame) -> None:
-        key, bits = measure(frame)
+        key, bits = self.measure(frame)
         self._sequence += 1
         if self._by_priority:
             insort(self.queue, (key, self._sequence, frame, bits))
@@ -352,7 +409,7 @@ class CanNode:
         self.segment.request(self, key)
 
     def _send_faulty(self, frame: Frame) -> bool:
-        measure(frame)
+        self.measure(frame)
         if self._silent:
             self.discarded += 1
             return True

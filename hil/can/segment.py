@@ -8,9 +8,11 @@ becomes idle.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from hil.can import fd
 from hil.can.bits import ACK_SLOT_FROM_END, INTERMISSION_BITS, first_difference
+from hil.can.error_frames import location_of
 from hil.can.frame import Frame
 from hil.can.log import WireError
 from hil.can.node import BUS_OFF_FROM, PASSIVE_FROM, NodeState
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hil.can.bit_segment import BitLevel
+    from hil.can.error_frames import Cause
     from hil.can.faults import BusFaults, Corruption
     from hil.can.node import CanNode, Pending
     from hil.can.tally import Tally
@@ -39,12 +42,22 @@ _Ears: TypeAlias = "tuple[tuple[CanNode, tuple[Callable[[Frame], object], ...]],
 
 
 class BitTime:
-    """Durations on a wire of one bit rate, rounded to whole nanoseconds per frame (every frame synchronises anew)."""
+    """Durations on a wire, rounded to whole nanoseconds per frame (every frame synchronises anew).
 
-    def __init__(self, bitrate_bps: int) -> None:
+    Args:
+        bitrate_bps: its bit rate.
+        data_bitrate_bps: that of the data phase of CAN FD frames; None for classic CAN only.
+    """
+
+    def __init__(self, bitrate_bps: int, data_bitrate_bps: int | None = None) -> None:
         self.bitrate_bps = bitrate_bps
-        self.ns = tuple(self.duration_ns(bits) for bits in range(_LONGEST_BITS))
-        """Duration [ns] of so many bits."""
+        self.fd = data_bitrate_bps is not None
+        self.ns: tuple[int, ...] | fd.Durations = (
+            tuple(self.duration_ns(bits) for bits in range(_LONGEST_BITS))
+            if data_bitrate_bps is None
+            else fd.Durations(bitrate_bps, data_bitrate_bps)
+        )
+        """Duration [ns] of so many bits, or of the code of a length (:mod:`hil.can.fd`)."""
 
     def duration_ns(self, bits: int) -> int:
         """The duration of any number of bits [ns]."""
@@ -66,7 +79,7 @@ class Flight(NamedTuple):
     """Whether it starts later than the wire is idle, because its sender is suspended."""
     rivals: tuple[tuple[CanNode, Pending], ...]
     """Further nodes that send with the same identifier at the same time."""
-    error: Literal["bit", "ack"] | None = None
+    error: Cause | None = None
     """How it will fail, if it will."""
     cause: Corruption | None = None
     """The fault that makes it fail."""
@@ -101,7 +114,9 @@ class Segment:
         self._waiting: dict[CanNode, None] = {}  # the nodes that have something to send, in the order they asked
         self._ears: dict[int, _Ears] = {}  # by arbitration key, the nodes that accept such frames, and their calls
         self._bits: BitLevel | None = None  # the controller here that takes part bit by bit
-        self._hurt = False  # whether a receive error counter may be above zero
+        self._fd = bit_time.fd
+        self._mixed = False  # whether frames may be CAN FD, and a node here does not know that
+        self._hurt = False  # whether a receive error counter may be above zero, or the segment is mixed
 
     # -- what nodes call ----------------------------------------------------------------------------------
 
@@ -146,10 +161,11 @@ class Segment:
     def join(self, node: CanNode) -> None:
         """A node takes part from now on; it hears only frames that start from now on."""
         node.listening_from_ns = self._joined_ns = self._clock.now
-        self._hurt = self._hurt or node.rec > 0
         if node not in self.nodes:
             self.nodes = (*self.nodes, node)
             self._ears = {}
+        self._mixed = self._fd and not all(other.fd for other in self.nodes)
+        self._hurt = self._hurt or node.rec > 0 or self._mixed
         self.changed()
 
     def leave(self, node: CanNode) -> None:
@@ -157,6 +173,7 @@ class Segment:
         self.nodes = tuple(other for other in self.nodes if other is not node)
         self._waiting.pop(node, None)
         self._ears = {}
+        self._mixed = self._fd and not all(other.fd for other in self.nodes)
         for recovering, event in self._recovering:
             if recovering is node:
                 event.cancel()
@@ -194,11 +211,13 @@ class Segment:
         if winner is None:
             self._flight = self._event = None
             return
+        if self._fd:
+            winner.show_state()
         rivals: tuple[tuple[CanNode, Pending], ...] = ()
         if tied:
             winner, rivals = self._tied(start, key)
         flight = Flight(winner, winner.queue[0], start, start > idle, rivals)
-        if rivals or len(self.nodes) == 1 or self.faults.corrupting or self._bits is not None:
+        if rivals or len(self.nodes) == 1 or self._fd or self.faults.corrupting or self._bits is not None:
             self._plan_with_care(flight)
         else:
             self._flight = flight
@@ -222,20 +241,42 @@ class Segment:
 
     def _foresee(self, flight: Flight) -> tuple[Flight, int]:
         """Whether the attempt will fail, and how many bits it will take in all."""
-        bits = flight.pending[3]
+        frame, bits = flight.pending[2], flight.pending[3]
         cause, position = self._disturbance(flight)
-        alone = len(self.nodes) == 1 + len(flight.rivals)
+        alone = self._alone(flight)
         flags = _FLAG_BITS if alone else 2 * _FLAG_BITS
+        if self._mixed and frame.fd and self._refused(flight):
+            fdf = fd.layout(frame).fdf
+            if position is None or fdf < position:
+                return flight._replace(error="form", disturbed=fdf), fdf + 1 + flags + _DELIMITER_BITS
+        to_ack_slot = bits - ACK_SLOT_FROM_END + 1
+        if cause is not None and cause.at_receivers and not alone:  # they flag one bit later than the sender
+            return flight._replace(error="crc", cause=cause), to_ack_slot + 1 + _FLAG_BITS + _DELIMITER_BITS
         if position is not None:
-            return flight._replace(error="bit", cause=cause, disturbed=position), position + 1 + flags + _DELIMITER_BITS
+            reached = fd.code(frame, position + 1) if frame.fd else position + 1
+            return flight._replace(error="bit", cause=cause, disturbed=position), reached + flags + _DELIMITER_BITS
         if alone:
-            return flight._replace(error="ack"), bits - ACK_SLOT_FROM_END + 1 + flags + _DELIMITER_BITS
+            return flight._replace(error="ack"), to_ack_slot + flags + _DELIMITER_BITS
         return flight, bits
+
+    def _alone(self, flight: Flight) -> bool:
+        """Whether nobody but the senders can take the frame."""
+        count = len(self.nodes)
+        if self._mixed and flight.pending[2].fd:
+            count = sum(node.fd for node in self.nodes)
+        return count == 1 + len(flight.rivals)
+
+    def _refused(self, flight: Flight) -> bool:
+        """Whether a classic node flags an FD frame; once it is error-passive its flag destroys nothing."""
+        return any(
+            not node.fd and node.listening_from_ns <= flight.start_ns and node.state is NodeState.ERROR_ACTIVE
+            for node in self.nodes
+        )
 
     def _disturbance(self, flight: Flight) -> tuple[Corruption | None, int | None]:
         """The first bit at which the wire will not be what the sender sends, and the fault that does it."""
         _, _, frame, bits = flight.pending
-        cause, position = self.faults.corrupted_bit(flight.sender.name, frame, bits)
+        cause, position = self.faults.corrupted_bit(flight.sender.name, frame, fd.total_bits(bits))
         for _, pending in flight.rivals:
             differs = first_difference(frame, pending[2])
             if differs >= 0 and (position is None or differs < position):
@@ -248,15 +289,15 @@ class Segment:
         assert flight is not None
         sender, pending, start, _, rivals, _, _, _ = flight
         late = self._joined_ns > start
-        if len(self.nodes) == 1 or ((late or rivals) and not self._acknowledged(flight)):
+        if len(self.nodes) == 1 or ((late or rivals or self._mixed) and not self._acknowledged(flight)):
             self._flight = flight._replace(error="ack")
             self._event = self._clock.at(self._clock.now + self._ns[_DELIMITER_BITS], self._failed, Phase.WIRE)
             return
         now = self._clock.now
         idle = now + self._ns[INTERMISSION_BITS]
         self._settle(start, idle)
-        key, _, (identifier, data, extended, remote, requested, _, _, _), _ = pending
-        frame = Frame(identifier, data, extended, remote, requested, start, now, sender.name)
+        key, _, (identifier, data, extended, remote, requested, _, _, _, fd, brs, esi), _ = pending
+        frame = Frame(identifier, data, extended, remote, requested, start, now, sender.name, fd, brs, esi)
         self.tally.frame(frame, idle)
         sent = self._sent(sender, pending, frame, idle)
         confirmed = (
@@ -289,9 +330,14 @@ class Segment:
             for node in self.nodes
             if node not in senders and not (late and node.listening_from_ns > flight.start_ns)
         ]
+        if self._mixed and flight.pending[2].fd:
+            for node in heard:
+                if not node.fd:
+                    node.receive_failed()
+            heard = [node for node in heard if node.fd]
         for node in heard:
             node.heard_well()
-        self._hurt = any(node.rec for node in self.nodes)
+        self._hurt = self._mixed or any(node.rec for node in self.nodes)
         return heard
 
     def _listen(self, key: int) -> _Ears:
@@ -321,6 +367,7 @@ class Segment:
         flight = self._flight
         assert flight is not None
         kind, start = flight.error or "bit", flight.start_ns
+        frame = flight.pending[2]
         now = self._clock.now
         idle = now + self._ns[INTERMISSION_BITS]
         self._settle(start, idle)
@@ -328,6 +375,7 @@ class Segment:
             flight.cause.spend()
         listening = [node for node in self.nodes if node.listening_from_ns <= start]
         senders = [node for node in (flight.sender, *(rival for rival, _ in flight.rivals)) if node in listening]
+        told = [(node, node.tec, node.rec) for node in listening if node.tells_errors]
         for node in listening:
             if node not in senders:
                 node.receive_failed()
@@ -339,7 +387,11 @@ class Segment:
         for node in senders:
             if node.tec >= BUS_OFF_FROM:
                 node.bus_off()
-        self._record_error(flight.sender, kind, now, start)
+        if told:
+            location = location_of(frame, kind, flight.disturbed)
+            for node, tec, rec in told:
+                node.tell_error(kind, location, sending=node in senders, before=(tec, rec))
+        self._record_error(flight.sender, "ack" if kind == "crc" else kind, now, start)
         if self._flight is None:
             self._plan()
 
@@ -358,7 +410,11 @@ class Segment:
 
     def _acknowledged(self, flight: Flight) -> bool:
         senders = [flight.sender, *(rival for rival, _ in flight.rivals)]
-        return any(node not in senders and node.listening_from_ns <= flight.start_ns for node in self.nodes)
+        by_all = not flight.pending[2].fd
+        return any(
+            node not in senders and node.listening_from_ns <= flight.start_ns and (by_all or node.fd)
+            for node in self.nodes
+        )
 
     # -- between frames -----------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@
     engine.send(Frame(0x123, bytes(8)))
     clock.sleep(1 * ms)
 
-Classic CAN 2.0A/B. A python-can user meets the same wire as ``can.Bus(interface="hil", channel="bus_a")``.
+Classic CAN 2.0A/B, and CAN FD where the wire has a data bit rate. A python-can user meets the same wire as
+``can.Bus(interface="hil", channel="bus_a")``.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from hil.clock import Clock
     from hil.faults import Fault
 
+DATA_BITRATE_MAX_BPS = 8_000_000
+"""Highest data bit rate of CAN FD (CiA 601-1 [bit/s])."""
 TX_DEPTH = 128
 """Frames a controller queues unless told otherwise; the next one is refused, as by ENOBUFS on SocketCAN."""
 _OPEN: WeakValueDictionary[str, CanWire] = WeakValueDictionary()  # the one registry: python-can finds a wire by name
@@ -63,27 +66,42 @@ class CanWire:
         bitrate_bps: bit rate, 1 bit/s to 1 Mbit/s.
         rng: the random stream of its faults.
         log: called with each line of the frame log (candump text, no end of line) as the run goes on.
+        data_bitrate_bps: bit rate of the data phase of CAN FD frames that switch, up to 8 Mbit/s and at least
+            ``bitrate_bps``; None for classic CAN, on which a CAN FD frame is refused.
 
     Raises:
         BusError: for a name that does not fit a candump line or a bit rate that CAN does not have.
     """
 
     def __init__(
-        self, clock: Clock, name: str, bitrate_bps: int, rng: Generator, *, log: Callable[[str], None] | None = None
+        self,
+        clock: Clock,
+        name: str,
+        bitrate_bps: int,
+        rng: Generator,
+        *,
+        log: Callable[[str], None] | None = None,
+        data_bitrate_bps: int | None = None,
     ) -> None:
         if not _NAME.fullmatch(name):
             raise BusError(f"bus name {name!r} does not fit a frame log; begin with a letter, no blanks")
         if not 1 <= bitrate_bps <= 1_000_000:
             raise BusError(f"bus {name}: {bitrate_bps} bit/s is outside 1 to 1 000 000 bit/s, the range of classic CAN")
+        if data_bitrate_bps is not None and not bitrate_bps <= data_bitrate_bps <= DATA_BITRATE_MAX_BPS:
+            raise BusError(
+                f"bus {name}: a data bit rate of {data_bitrate_bps} bit/s is outside {bitrate_bps} (its bit rate) to "
+                f"{DATA_BITRATE_MAX_BPS} bit/s, the range of CAN FD"
+            )
         self.clock = clock
         self.name = name
         self.bitrate_bps = bitrate_bps
+        self.data_bitrate_bps = data_bitrate_bps
         self.rng = rng
         self.faults = bus_faults.BusFaults()
         self._tally = Tally(name, log)
-        self._bit_time = BitTime(bitrate_bps)
+        self._bit_time = BitTime(bitrate_bps, data_bitrate_bps)
         self._nodes: dict[str, CanNode] = {}
-        self._seat = Seat(name)
+        self._seat = Seat(name, fd=data_bitrate_bps is not None)
         self._main = BitSegment(clock, self._bit_time, self._tally, self.faults, self._seat)
         self._cuts: dict[int, frozenset[str]] = {}
         self._cut_count = 0
@@ -97,6 +115,7 @@ class CanWire:
         tx_depth: int = TX_DEPTH,
         tx_policy: Literal["fifo", "priority"] = "fifo",
         auto_recover: bool = True,
+        fd: bool | None = None,
     ) -> CanNode:
         """Put a controller on the wire.
 
@@ -105,9 +124,12 @@ class CanWire:
             tx_depth: how many frames it queues.
             tx_policy: ``"fifo"`` sends in the order queued (SocketCAN), ``"priority"`` the lowest identifier first.
             auto_recover: whether it leaves bus-off by itself after 128 times 11 recessive bits.
+            fd: whether its controller knows CAN FD; as the wire unless given. On a wire with CAN FD a classic
+                controller answers FD frames with error frames.
 
         Raises:
-            BusError: when a node of that name is on the wire, or the queue has no place at all.
+            BusError: when a node of that name is on the wire, the queue has no place at all, or CAN FD is asked for on
+                a classic wire.
         """
         self._nodes = {known: node for known, node in self._nodes.items() if node.attached}
         if name in self._nodes:
@@ -117,6 +139,8 @@ class CanWire:
                 f"node {name!r} on bus {self.name}: a transmit queue of {tx_depth} frames can send nothing; "
                 "give 1 or more"
             )
+        if fd and self.data_bitrate_bps is None:
+            raise BusError(f"node {name!r}: bus {self.name} is classic CAN; give the wire data_bitrate_bps for CAN FD")
         segment = self._segment_of(name)
         node = CanNode(
             name,
@@ -125,6 +149,7 @@ class CanWire:
             tx_depth=tx_depth,
             tx_policy=tx_policy,
             auto_recover=auto_recover,
+            fd=self.data_bitrate_bps is not None if fd is None else fd,
         )
         self._nodes[name] = node
         segment.join(node)

@@ -237,7 +237,7 @@ def test_a_lone_bus_is_passive_after_a_while(clock, open_bus):
 
 
 NOT_CLASSIC = [
-    (can.Message(is_fd=True), "CAN FD is not supported"),
+    (can.Message(is_fd=True), "is CAN FD, and here is classic CAN only"),
     (can.Message(is_error_frame=True), "an error frame cannot be sent"),
     (can.Message(arbitration_id=0x800, is_extended_id=False), "does not fit a standard frame"),
     (can.Message(dlc=4, data=b"1"), "dlc is 4 and data has 1 bytes"),
@@ -388,7 +388,7 @@ def test_no_channel_at_all_names_the_open_ones_too(wire):
     ("options", "why"),
     [
         ({"bitrate": 250_000}, "runs at 500000 bit/s, not at bitrate=250000"),
-        ({"fd": True}, "fd=True is not supported"),
+        ({"fd": True}, "is classic CAN 2.0; leave fd=True out"),
         ({"node": "engine"}, "has a node 'engine' already"),
         ({"rx_depth": 0}, "rx_depth=0 can hold no frame"),
         ({"tx_depth": 0}, "a transmit queue of 0 frames can send nothing"),

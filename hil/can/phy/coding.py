@@ -48,8 +48,10 @@ class PhyFrame(NamedTuple):
 
 
 def from_frame(frame: Frame) -> PhyFrame:
-    """A classic frame as one for the wire."""
-    return PhyFrame(frame.arbitration_id, frame.data, frame.extended, frame.remote, frame.requested)
+    """A frame as one for the wire."""
+    return PhyFrame(
+        frame.arbitration_id, frame.data, frame.extended, frame.remote, frame.requested, frame.fd, frame.brs, frame.esi
+    )
 
 
 def to_frame(frame: PhyFrame, *, start_ns: int = 0, at_ns: int = 0, sender: str = "") -> Frame:
