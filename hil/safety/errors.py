@@ -15,3 +15,11 @@ class AuthorityError(HilError):
 
 class SecretError(HilError):
     """A secret cannot be had, or was about to leave the process; the message never shows any of it."""
+
+
+class KeeperError(HilError):
+    """The keeper refused something, or is gone; the message says which and why."""
+
+
+class UnsafeError(HilError):
+    """The rig could not be confirmed safe: outputs may be live."""

@@ -96,6 +96,11 @@ class Session:
         send_at_once(resource)
         return cls(resource, name=name, transcript=transcript)
 
+    @property
+    def resource(self) -> MessageBasedResource:
+        """The VISA resource."""
+        return self._resource
+
     def identify(self) -> Identity:
         """Ask ``*IDN?``.
 

@@ -99,7 +99,7 @@ class Driver(Closed):
         accepted = False
         try:
             identity = session.identify()
-            cls._recognise(identity, session, serial)
+            cls.recognise(identity, name=name, serial=serial, where=session.resource_name)
             session.write("*CLS")
             driver = cls(session, identity, name=name, stimulus=stimulus or _ignore)
             driver.prepare()
@@ -110,15 +110,26 @@ class Driver(Closed):
         return driver
 
     @classmethod
-    def _recognise(cls, identity: Identity, session: Session, serial: str | None) -> None:
+    def recognise(cls, identity: Identity, *, name: str, serial: str | None, where: str) -> None:
+        """Make sure that an instrument is one this driver was written for.
+
+        Args:
+            identity: what it answered to ``*IDN?``.
+            name: what the rig calls it.
+            serial: serial number it must have; None accepts any.
+            where: its VISA resource, for the message.
+
+        Raises:
+            InstrumentError: when it is the wrong make, model or serial.
+        """
         makers = {maker.split()[0].lower() for maker in cls.manufacturers}
         maker_fits = identity.manufacturer.split(maxsplit=1)[:1] and identity.manufacturer.split()[0].lower() in makers
         if maker_fits and identity.model in cls.models and serial in (None, identity.serial):
             return
         asked = f"{cls.manufacturers[0]} {' or '.join(cls.models)}" + (f" serial {serial}" if serial else "")
         raise InstrumentError(
-            f"{session.name} at {session.resource_name}: asked for a {asked}, found {identity}; connect the right "
-            "instrument, or correct resource, serial or driver in the rig file"
+            f"{name} at {where}: asked for a {asked}, found {identity}; connect the right instrument, or correct "
+            "resource, serial or driver in the rig file"
         )
 
     def prepare(self) -> None:

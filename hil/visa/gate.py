@@ -31,6 +31,8 @@ class Ruling(NamedTuple):
     """Why it may not pass; "" when it may."""
     energises: bool = False
     """Whether it switches an output on, so that the interlock is asked first."""
+    asks: bool = False
+    """Whether it is a query, which will be answered."""
 
 
 _COMMON = ("*CLS", "*ESE", "*SRE", "*OPC", "*WAI", "*TRG")
@@ -158,7 +160,7 @@ class Gate:
             if digest not in self._sequences:
                 return Ruling(f"{unit.header} loads a waveform that is not listed (sha256 {digest})")
         rule = self._rules.get(command.pattern)
-        return Ruling() if rule is None else rule(*suffixes, *values)
+        return Ruling(asks=unit.query) if rule is None or unit.query else rule(*suffixes, *values)
 
 
 def _nothing(*sent: object) -> None:

@@ -1,0 +1,127 @@
+"""The keeper's control socket: lines of JSON from the processes of a run, and the news that one of them is gone.
+
+A process is gone when its connection ends or its pidfd says so: a child that inherited the connection keeps that open,
+but not the process alive.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    Message = Mapping[str, object]
+
+_LINE_MAX = 1 << 20
+
+
+class Peer:
+    """One process that talks to the keeper."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.pid, self.uid = _credentials(connection)
+        self.joined = False
+        """Whether it takes part in the run, so that its end matters."""
+        self.left = False
+        """Whether it said goodbye."""
+        self._connection = connection
+        self._received = b""
+        self._pidfd = -1
+        with suppress(OSError):
+            self._pidfd = os.pidfd_open(self.pid)
+
+    @property
+    def descriptors(self) -> list[int]:
+        """What becomes readable when it says something, or ends."""
+        return [self._connection.fileno(), *([self._pidfd] if self._pidfd >= 0 else [])]
+
+    def read(self, ready: int) -> list[Message] | None:
+        """What it said; None when it is gone."""
+        if ready == self._pidfd:
+            return None
+        try:
+            data = self._connection.recv(1 << 16)
+        except OSError:
+            return None
+        if not data or len(self._received) > _LINE_MAX:
+            return None
+        *lines, self._received = (self._received + data).split(b"\n")
+        found: list[Message] = []
+        for line in lines:
+            with suppress(ValueError):
+                found.append(cast("Message", json.loads(line)))
+        return found
+
+    def reply(self, **fields: object) -> None:
+        """Answer; a process that is gone hears nothing."""
+        with suppress(OSError):
+            self._connection.sendall(json.dumps(fields, default=str).encode() + b"\n")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+
+class ControlSocket:
+    """Listens in a thread of its own.
+
+    Args:
+        path: where the socket is made.
+        said: called in that thread with each message and who said it.
+        gone: called in that thread when a process that had joined is gone without goodbye.
+    """
+
+    def __init__(self, path: Path, said: Callable[[Peer, Message], None], gone: Callable[[Peer], None]) -> None:
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(path))
+        os.chmod(path, 0o600)  # noqa: PTH101
+        self._listener.listen()
+        self._said = said
+        self._gone = gone
+        self._peers: list[Peer] = []
+        threading.Thread(target=self._run, name="control", daemon=True).start()
+
+    def _run(self) -> None:
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        by_descriptor: dict[int, Peer] = {}
+        while True:
+            for ready, _ in poll.poll():
+                if ready == self._listener.fileno():
+                    peer = Peer(self._listener.accept()[0])
+                    for descriptor in peer.descriptors:
+                        by_descriptor[descriptor] = peer
+                        poll.register(descriptor, select.POLLIN)
+                    continue
+                peer = by_descriptor.get(ready)
+                if peer is None:
+                    continue
+                messages = peer.read(ready)
+                if messages is not None:
+                    for message in messages:
+                        self._said(peer, message)
+                    continue
+                for descriptor in peer.descriptors:
+                    poll.unregister(descriptor)
+                    del by_descriptor[descriptor]
+                if peer.joined and not peer.left:
+                    self._gone(peer)
+                peer.close()
+
+
+def _credentials(connection: socket.socket) -> tuple[int, int]:
+    """Process id and user id of the other end, as the kernel knows them."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    pid, uid = (int.from_bytes(raw[start : start + 4], "little") for start in (0, 4))
+    return pid, uid

@@ -1,0 +1,296 @@
+"""The keeper: decides when a rig is made safe, and says whether it is. One thread, on a wall clock of its own.
+
+What makes it act: the test's process is gone, stands still, is over its deadline, or asks; an instrument is lost; the
+keeper is asked to end. The test's life is not enough: it must make progress, which is traffic with an instrument, or a
+world that is run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from hil.safety.errors import LeaseError
+from hil.safety.outlet import Outlet, SafeOrder
+from hil.units import ms, s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hil.clock import Event, WallClock
+    from hil.safety.lease import Lease, Takeover
+    from hil.safety.plan import KeeperPlan
+    from hil.safety.record import KeeperRecord
+
+_LOOK_NS = 10 * ms  # how often time-outs are looked at
+_MARGIN_NS = 500 * ms  # what a device may take beyond the time its steps allow
+_RENEWALS = 5  # of the lease within its time to live
+
+
+class State(Enum):
+    """What is known of the rig."""
+
+    SAFE = "SAFE-CONFIRMED"
+    IN_USE = "IN USE"
+    MAKING_SAFE = "MAKING SAFE"
+    UNSAFE = "UNSAFE"
+
+
+@dataclass
+class Test:
+    """What the keeper knows of the test that runs."""
+
+    name: str
+    until_ns: int
+
+
+class Keeper:
+    """The decisions of a keeper.
+
+    Args:
+        plan: the rig's hazards.
+        clock: the keeper's clock; all calls but those named come on its thread.
+        lease: the right to drive the rig.
+        record: its own record.
+        why_not: asked before an output of an instrument is switched on: why it may not be; "" when it may.
+    """
+
+    def __init__(
+        self,
+        plan: KeeperPlan,
+        clock: WallClock,
+        lease: Lease | Takeover,
+        record: KeeperRecord,
+        why_not: Callable[[str], str],
+    ) -> None:
+        self.plan = plan
+        self.state = State.MAKING_SAFE
+        self.trouble = ""
+        """Why the rig is not known to be safe; "" when it is."""
+        self.over = False
+        """Whether the keeper has nothing left to do."""
+        self.phase = "unpowered"
+        self.kept: list[str] = []
+        """What was left on, because the rig file says so or the phase asks to hold."""
+        self._clock = clock
+        self._lease = lease
+        self._record = record
+        self._why_not = why_not
+        self._outlets: dict[str, Outlet] = {}
+        self._test: Test | None = None
+        self._hold_until_ns: int | None = None
+        self._touched_ns = clock.now
+        self._waiting: dict[str, SafeOrder] = {}
+        self._on_safe: list[Callable[[bool], None]] = []
+        self._detected_ns = 0
+        self._give_up: Event | None = None
+        self._last = False
+        clock.every(_LOOK_NS, self._look)
+        clock.every(round(plan.lease_s * s / _RENEWALS), self._renew)
+
+    def serve(self, outlets: Mapping[str, Outlet]) -> None:
+        """Take over the outlets and make the rig safe once, so that its state is known before anything is used."""
+        self._outlets = dict(outlets)
+        for outlet in outlets.values():
+            outlet.start()
+        self.make_safe("a known state to begin with", last=self.plan.safe_only)
+
+    def holds(self, lease: Lease) -> None:
+        """The rig was taken over and is confirmed safe: from now on it is held."""
+        self._lease = lease
+
+    # -- what outlets ask, from their threads -----------------------------------------------------------------
+
+    def touched(self) -> None:
+        """The test makes progress. Any thread may call."""
+        self._touched_ns = self._clock.elapsed
+
+    def progressing(self) -> bool:
+        """Whether the test makes progress, or nothing is energised yet. Any thread may call."""
+        return self.state in (State.IN_USE, State.SAFE) and not self._last
+
+    def may_write(self) -> bool:
+        """Whether this keeper still holds the rig. Any thread may call."""
+        return self._lease.still_mine()
+
+    def why_not_energise(self, outlet: str) -> str:
+        """Why an output must stay off now. Any thread may call."""
+        if self.state is not State.IN_USE:
+            return f"no test has begun; the rig is {self.state.value}"
+        self._record.sync()
+        return self._record.trouble or self._why_not(outlet)
+
+    def note(self, what: str, **fields: object) -> None:
+        """Record something. Any thread may call."""
+        at_ns = self._clock.elapsed
+        self._clock.post(lambda: self._record.write(what, t_ns=at_ns, **fields))
+
+    def lost(self, outlet: str, why: str) -> None:
+        """An instrument does not answer any more. Any thread may call."""
+        self._clock.post(lambda: self.trip(f"{outlet} is lost: {why}"))
+
+    def now(self) -> int:
+        """The keeper's clock [ns]. Any thread may call."""
+        return self._clock.elapsed
+
+    # -- what the test says ---------------------------------------------------------------------------------
+
+    def begin(self, test: str, deadline_s: float | None) -> str:
+        """A test begins; why it may not, "" when it may."""
+        if self.state is not State.SAFE:
+            return f"the rig is {self.state.value}: {self.trouble or 'wait until it is safe'}"
+        allowed_s = self.plan.deadline_s if deadline_s is None else min(deadline_s, self.plan.deadline_s)
+        self.touched()
+        self.state, self.phase = State.IN_USE, "powered"
+        self._test = Test(test, self._clock.now + round(allowed_s * s))
+        self._record.write("begin", t_ns=self._clock.now, test=test, deadline_s=allowed_s)
+        return ""
+
+    def enter(self, phase: str) -> None:
+        """The articles are in another phase: another safe sequence holds."""
+        self.touched()
+        self.phase = phase
+        self._record.write("phase", t_ns=self._clock.now, phase=phase)
+
+    def hold(self, why: str, most_s: float) -> None:
+        """A declared hold, and not for ever: a debugger, a single step, an operator who takes over."""
+        self.touched()
+        allowed_s = min(most_s, self.plan.hold_s)
+        self._hold_until_ns = self._clock.now + round(allowed_s * s)
+        self._record.write("hold", t_ns=self._clock.now, why=why, most_s=allowed_s)
+
+    def resume(self) -> None:
+        """The hold is over."""
+        self.touched()
+        self._hold_until_ns = None
+        self._record.write("resume", t_ns=self._clock.now)
+
+    def end_test(self, reply: Callable[[bool], None]) -> None:
+        """A test is over: make the rig safe, and say whether it is."""
+        name = self._test.name if self._test else ""
+        self._test = None
+        self._record.write("end", t_ns=self._clock.now, test=name)
+        self.make_safe("the test is over", reply=reply)
+
+    def end(self, why: str, reply: Callable[[bool], None] | None = None) -> None:
+        """The session is over: make the rig safe for the last time."""
+        self.make_safe(why, reply=reply, last=True)
+
+    def trip(self, why: str) -> None:
+        """Something is wrong: make the rig safe at once, and let nobody use it any more."""
+        if not self._last:
+            self._record.write("tripped", t_ns=self._clock.now, why=why, test=self._test.name if self._test else "")
+            self.make_safe(why, last=True)
+
+    # -- making safe ------------------------------------------------------------------------------------------
+
+    def make_safe(self, why: str, *, reply: Callable[[bool], None] | None = None, last: bool = False) -> None:
+        """Run the safe sequence of the phase on every instrument, all at the same time.
+
+        Args:
+            why: what for, for the record.
+            reply: told at the end whether the rig is confirmed safe.
+            last: nobody uses the rig afterwards.
+        """
+        if reply is not None:
+            self._on_safe.append(reply)
+        if self._waiting and (self._last or not last):
+            return
+        self._last = self._last or last
+        self._detected_ns = self._clock.elapsed
+        self.state = State.MAKING_SAFE
+        orders = {
+            name: SafeOrder(outlet.plan.steps(self.phase), self._last, self._done)
+            for name, outlet in self._outlets.items()
+        }
+        self._waiting = dict(orders)
+        for name, order in orders.items():
+            self._outlets[name].order(order)
+        self.kept = [f"{name}: held in phase {self.phase}" for name, order in orders.items() if not order.steps]
+        self.kept += [f"{name}: {kept}" for name, outlet in self._outlets.items() for kept in outlet.plan.keep_on]
+        self._record.write("making safe", t_ns=self._detected_ns, why=why, phase=self.phase)
+        allowed_ns = max((_time_of(order.steps) for order in orders.values()), default=0) + _MARGIN_NS
+        if self._give_up is not None:
+            self._give_up.cancel()
+        self._give_up = self._clock.at(self._clock.now + allowed_ns, self._gave_up)
+        if not orders:
+            self._finished()
+
+    def _done(self, name: str, order: SafeOrder) -> None:
+        """An outlet has run its sequence; called on its thread."""
+        self._clock.post(lambda: self._take(name, order))
+
+    def _take(self, name: str, order: SafeOrder) -> None:
+        if self._waiting.get(name) is not order:
+            return
+        del self._waiting[name]
+        began = self._detected_ns
+        for result in order.results:
+            proved = None if result.proved_ns is None else result.proved_ns - result.sent_ns
+            kind = "discharged_ns" if result.measured else "acknowledged_ns"
+            self._record.write(
+                "step", outlet=name, step=result.step, answer=result.answer, trouble=result.trouble,
+                detected_to_sent_ns=result.sent_ns - began, **{kind: proved},
+            )  # fmt: skip
+        if order.trouble:
+            self._blame(f"{name}: {order.trouble}")
+        if not self._waiting:
+            self._finished()
+
+    def _gave_up(self) -> None:
+        self._give_up = None
+        for name in self._waiting:
+            self._blame(f"{name}: its safe sequence did not come to an end")
+        if self._waiting:
+            self._waiting.clear()
+            self._finished()
+
+    def _blame(self, why: str) -> None:
+        self.trouble = f"{self.trouble}; {why}" if self.trouble else why
+
+    def _finished(self) -> None:
+        if self._give_up is not None:
+            self._give_up.cancel()
+            self._give_up = None
+        self.state = State.UNSAFE if self.trouble else State.SAFE
+        self._hold_until_ns = None
+        self.phase = "unpowered"
+        if self.trouble:
+            self._last = True
+        self._record.write("state", t_ns=self._clock.now, state=self.state.value, why=self.trouble, kept_on=self.kept)
+        self._record.sync()
+        replies, self._on_safe = self._on_safe, []
+        for reply in replies:
+            reply(not self.trouble)
+        self.over = self._last
+
+    # -- time ---------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        now = self._clock.now
+        if self._hold_until_ns is not None:
+            if now >= self._hold_until_ns:
+                self.trip("the declared hold is over and nobody resumed")
+            return
+        if self.state is not State.IN_USE or self._test is None:
+            return
+        silent_ns = now - self._touched_ns
+        if silent_ns >= self.plan.silence_s * s:
+            self.trip(f"{self._test.name} made no progress for {self.plan.silence_s:g} s")
+        elif now >= self._test.until_ns:
+            self.trip(f"{self._test.name} is over its deadline")
+
+    def _renew(self) -> None:
+        try:
+            self._lease.renew()
+        except LeaseError as problem:
+            self._record.write("lease lost", t_ns=self._clock.now, why=str(problem))
+            self._blame(str(problem))
+            self._last = self.over = True
+            self.state = State.UNSAFE
+
+
+def _time_of(steps: Sequence[object]) -> int:
+    """The time a sequence may take [ns]."""
+    return sum(round(getattr(step, "within_ms", 0.0) * ms) for step in steps)

@@ -1,0 +1,217 @@
+"""The test's side of the keeper: starts it, tells it what the test does, and asks whether the rig is safe."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from hil.safety.errors import KeeperError, UnsafeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hil.safety.plan import KeeperPlan
+
+_BEGIN_S = 30.0  # how long a keeper may take to open its instruments and to make the rig safe
+_ANSWER_S = 30.0
+
+
+@dataclass(frozen=True)
+class KeeperDoor:
+    """Where a keeper is reached."""
+
+    control: str
+    pid: int
+    doors: Mapping[str, str] = field(default_factory=dict[str, str])
+    """VISA resource of every hazardous instrument, by name."""
+
+    def dump(self) -> str:
+        """As text, for a worker of the same run."""
+        return json.dumps({"control": self.control, "pid": self.pid, "doors": dict(self.doors)})
+
+    @classmethod
+    def load(cls, text: str) -> KeeperDoor:
+        """From :meth:`dump`."""
+        told = json.loads(text)
+        return cls(told["control"], told["pid"], told["doors"])
+
+
+def start_keeper(plan: KeeperPlan) -> KeeperDoor:
+    """Start a keeper in a session of its own, and wait until the rig is confirmed safe.
+
+    Raises:
+        KeeperError: when it could not begin: the rig is held by somebody else, an instrument does not answer.
+        UnsafeError: when the rig could not be confirmed safe.
+    """
+    if plan.record is not None:
+        Path(plan.record).parent.mkdir(parents=True, exist_ok=True)
+    log = sys.stderr if plan.record is None else Path(plan.record).with_suffix(".log").open("ab")
+    try:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "hil.safety.process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+        )
+    finally:
+        if log is not sys.stderr:
+            log.close()
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(plan.model_dump_json().encode())
+    child.stdin.close()
+    line = _first_line(child)
+    child.stdout.close()
+    told: dict[str, Any] = json.loads(line) if line else {}
+    if "control" not in told:
+        child.wait(_BEGIN_S)
+        kind = UnsafeError if told.get("unsafe") else KeeperError
+        raise kind(str(told.get("error", f"the keeper of {plan.rig} ended before it said anything")))
+    _CHILDREN[told["pid"]] = child
+    return KeeperDoor(told["control"], told["pid"], told["doors"])
+
+
+_CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
+"""The keepers this process started, so that their exit code can be asked."""
+
+
+def exit_code_of(door: KeeperDoor, within_s: float = _BEGIN_S) -> int | None:
+    """How a keeper that this process started has ended; None when it runs on, or another process started it."""
+    child = _CHILDREN.get(door.pid)
+    if child is None:
+        return None
+    try:
+        return child.wait(within_s)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _first_line(child: subprocess.Popen[bytes]) -> bytes:
+    assert child.stdout is not None
+    return child.stdout.readline()
+
+
+class KeeperLink:
+    """A connection to a keeper.
+
+    Args:
+        door: where it is reached.
+        joins: whether the end of this process without a goodbye makes the rig safe.
+
+    Raises:
+        KeeperError: when it is not there.
+    """
+
+    def __init__(self, door: KeeperDoor, *, joins: bool = True) -> None:
+        self.door = door
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(_ANSWER_S)
+        self._received = b""
+        try:
+            self._socket.connect(door.control)
+        except OSError as problem:
+            raise KeeperError(
+                f"the keeper (process {door.pid}) is not there: {problem}; the rig may be live"
+            ) from problem
+        if joins:
+            self._ask(do="join")
+
+    def progress(self) -> None:
+        """The test makes progress; costs a few microseconds and never fails."""
+        with suppress(OSError):  # a keeper that is gone is found by the next call that asks something
+            self._socket.send(b'{"do": "progress"}\n', socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+
+    def begin(self, test: str, deadline_s: float | None = None) -> None:
+        """A test begins.
+
+        Raises:
+            KeeperError: when the keeper does not allow it.
+        """
+        told = self._ask(do="begin", test=test, deadline_s=deadline_s)
+        if not told.get("ok"):
+            raise KeeperError(f"the keeper does not let {test} begin: {told.get('why')}")
+
+    def enter(self, phase: str) -> None:
+        """The articles are in another phase.
+
+        Raises:
+            KeeperError: when the keeper is gone.
+        """
+        self._ask(do="phase", phase=phase)
+
+    def hold(self, why: str, most_s: float | None = None) -> None:
+        """Declare a hold: the test will stand still, and may.
+
+        Raises:
+            KeeperError: when the keeper is gone.
+        """
+        self._ask(do="hold", why=why, most_s=most_s)
+
+    def resume(self) -> None:
+        """The hold is over.
+
+        Raises:
+            KeeperError: when the keeper is gone.
+        """
+        self._ask(do="resume")
+
+    def make_safe(self) -> None:
+        """The test is over: have the rig made safe.
+
+        Raises:
+            UnsafeError: when it is not confirmed.
+        """
+        self._demand_safe(self._ask(do="safe"))
+
+    def leave(self) -> None:
+        """This process takes no further part."""
+        self._ask(do="leave")
+        self.close()
+
+    def end(self) -> list[str]:
+        """The run is over: have the rig made safe for the last time, and end the keeper.
+
+        Returns:
+            What was left on, and why it may be.
+
+        Raises:
+            UnsafeError: when it is not confirmed safe.
+        """
+        told = self._ask(do="end")
+        self.close()
+        self._demand_safe(told)
+        kept = told.get("kept_on")
+        return [str(name) for name in cast("list[object]", kept)] if isinstance(kept, list) else []
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
+    @staticmethod
+    def _demand_safe(told: Mapping[str, object]) -> None:
+        if not told.get("ok"):
+            raise UnsafeError(
+                f"UNSAFE: {told.get('why') or told.get('state')}; stay clear, cut the supplies by hand, then run "
+                "`hil safe` with the rig file"
+            )
+
+    def _ask(self, **message: object) -> Mapping[str, object]:
+        try:
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
+            while b"\n" not in self._received:
+                data = self._socket.recv(1 << 16)
+                if not data:
+                    raise KeeperError("the keeper ended: it made the rig safe on its own, or it died; its record says")
+                self._received += data
+        except OSError as problem:
+            raise KeeperError(f"the keeper (process {self.door.pid}) does not answer: {problem}") from problem
+        line, self._received = self._received.split(b"\n", 1)
+        return cast("Mapping[str, object]", json.loads(line))

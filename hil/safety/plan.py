@@ -1,0 +1,87 @@
+"""What a keeper is told when it starts: everything it needs of a rig file, and nothing it would have to look up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Level = Literal["high", "low"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SafeStepPlan(_Part):
+    """One step of a safe sequence; the keys are those of the rig file."""
+
+    write: str | None = None
+    query: str | None = None
+    expect: str | None = None
+    below_v: float | None = None
+    within_ms: float = 100.0
+
+
+class WatchdogPlan(_Part):
+    """The timer in an instrument that drops its outputs."""
+
+    enable: str
+    feed: str | None = None
+    timeout_ms: float
+
+
+class InterlockPlan(_Part):
+    """A channel of an I/O card that must read back before an output may be energised."""
+
+    card: str
+    """Class of the card, ``module:Class``."""
+    address: str
+    name: str
+    port: str
+    level: Level
+
+    def __str__(self) -> str:
+        return f"{self.name}.{self.port} {self.level}"
+
+
+class OutletPlan(_Part):
+    """One hazardous instrument."""
+
+    name: str
+    driver: str
+    resource: str
+    hazard: int
+    serial: str | None = None
+    limits: dict[str, float] = Field(default_factory=dict)
+    allow: list[str] = Field(default_factory=list)
+    sequences: list[str] | None = None
+    safe: list[SafeStepPlan]
+    safe_in: dict[str, list[SafeStepPlan]] = Field(default_factory=dict)
+    keep_on: list[str] = Field(default_factory=list)
+    watchdog: WatchdogPlan | None = None
+    interlocks: list[InterlockPlan] = Field(default_factory=list[InterlockPlan])
+
+    def steps(self, phase: str) -> Sequence[SafeStepPlan]:
+        """The safe sequence in a phase; empty means hold: the output stays as it is, and somebody is called."""
+        return self.safe_in.get(phase, self.safe)
+
+
+class KeeperPlan(_Part):
+    """A rig's hazards, and what the keeper allows a test."""
+
+    rig: str
+    outlets: list[OutletPlan]
+    silence_s: float
+    deadline_s: float
+    hold_s: float
+    lease_s: float
+    who: str
+    record: str | None = None
+    """The file of the keeper's own record."""
+    lease_folder: str | None = None
+    safe_only: bool = False
+    """Make the rig safe, whoever left it how, and end."""

@@ -1,0 +1,229 @@
+"""The keeper's process: ``python -m hil.safety.process``, its plan on standard input, its end an exit code.
+
+It runs in a session of its own, so that no signal meant for the test reaches it. Exit code 0: the rig is confirmed
+safe. 14: UNSAFE; the lease is kept. 13: the keeper could not begin, and nothing was energised through it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+import tempfile
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hil.clock import WallClock
+from hil.errors import HilError, InstrumentError
+from hil.safety.control import ControlSocket
+from hil.safety.interlock import Interlocks
+from hil.safety.keeper import Keeper, State
+from hil.safety.lease import Lease, Takeover
+from hil.safety.outlet import Outlet
+from hil.safety.plan import KeeperPlan
+from hil.safety.record import KeeperRecord
+from hil.visa.driver import Driver
+from hil.visa.gate import Gate
+from hil.visa.upstream import Upstream
+
+if TYPE_CHECKING:
+    from hil.safety.control import Message, Peer
+    from hil.safety.plan import OutletPlan
+
+UNSAFE = 14
+ERROR = 13
+_END_S = 1.0  # how long outlets may take to close
+
+
+def main() -> int:
+    """Keep a rig until its run ends.
+
+    Returns:
+        The exit code.
+    """
+    plan = KeeperPlan.model_validate_json(sys.stdin.read())
+    clock = WallClock(max_lateness_ns=10**9)
+    try:
+        lease = Lease.acquire(
+            plan.rig,
+            ttl_s=plan.lease_s,
+            who=plan.who,
+            folder=None if plan.lease_folder is None else Path(plan.lease_folder),
+            unsafe_too=plan.safe_only,
+        )
+    except HilError as problem:
+        _say(error=str(problem))
+        return ERROR
+    record = KeeperRecord(None if plan.record is None else Path(plan.record))
+    record.write("begin", rig=plan.rig, pid=os.getpid(), token=lease.token, takeover=isinstance(lease, Takeover))
+    try:
+        return _Process(plan, clock, lease, record).run()
+    finally:
+        record.close()
+
+
+class _Process:
+    """The keeper with its sockets."""
+
+    def __init__(self, plan: KeeperPlan, clock: WallClock, lease: Lease | Takeover, record: KeeperRecord) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._lease: Lease | Takeover = lease
+        self._record = record
+        self._interlocks = Interlocks(clock, {outlet.name: outlet.interlocks for outlet in plan.outlets})
+        self._keeper = Keeper(plan, clock, lease, record, self._interlocks.why_not)
+        self._outlets: dict[str, Outlet] = {}
+
+    def run(self) -> int:
+        """Open, make safe, serve, make safe.
+
+        Returns:
+            The exit code.
+        """
+        keeper, clock = self._keeper, self._clock
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._asked_to_end)
+        trouble = self._open()
+        if trouble and not self._outlets and not self._plan.safe_only:
+            return self._refuse(trouble)
+        keeper.serve(self._outlets)
+        clock.wait(None, lambda: keeper.state in (State.SAFE, State.UNSAFE), "the first safe state")
+        if trouble or keeper.state is State.UNSAFE:
+            keeper.trouble = "; ".join(filter(None, (keeper.trouble, trouble)))
+            return self._end(told=f"{self._plan.rig} is not safe: {keeper.trouble}")
+        if isinstance(self._lease, Takeover):
+            self._lease = self._lease.confirmed_safe()
+            keeper.holds(self._lease)
+            self._record.write("taken over", t_ns=clock.now, token=self._lease.token)
+        if self._plan.safe_only:
+            return self._end()
+        self._serve()
+        clock.wait(None, lambda: keeper.over, "the end of the run")
+        return self._end()
+
+    def _asked_to_end(self, number: int, frame: object) -> None:
+        del frame
+        self._clock.post(partial(self._keeper.end, f"signal {signal.Signals(number).name} asked the keeper to end"))
+
+    def _open(self) -> str:
+        """Open every instrument and prepare it; what went wrong, "" when nothing did."""
+        troubles: list[str] = []
+        try:
+            self._interlocks.open()
+        except (HilError, ImportError, AttributeError, OSError) as problem:
+            troubles.append(str(problem))
+        for plan in self._plan.outlets:
+            try:
+                self._outlets[plan.name] = self._outlet(plan)
+            except (HilError, ImportError, AttributeError, OSError) as problem:
+                troubles.append(str(problem))
+        return "; ".join(troubles)
+
+    def _outlet(self, plan: OutletPlan) -> Outlet:
+        upstream = Upstream.open(plan.resource, plan.name)
+        module, _, name = plan.driver.partition(":")
+        driver: object = getattr(importlib.import_module(module), name)
+        if not (isinstance(driver, type) and issubclass(driver, Driver)):
+            raise InstrumentError(f"{plan.name}: {plan.driver} is no driver")
+        driver.recognise(upstream.identity, name=plan.name, serial=plan.serial, where=plan.resource)
+        gate = Gate(plan.name, driver, plan.limits, allow=plan.allow, sequences=plan.sequences)
+        self._record.write("opened", outlet=plan.name, resource=plan.resource, identity=str(upstream.identity))
+        if plan.watchdog is not None:
+            upstream.send(plan.watchdog.enable.encode("latin-1"))
+        return Outlet(plan, gate, upstream, self._keeper)
+
+    def _refuse(self, trouble: str) -> int:
+        """Nothing could be opened: nothing was changed, and the lease goes back as it was found."""
+        self._record.write("refused", why=trouble)
+        _say(error=trouble)
+        self._lease.release(safe=isinstance(self._lease, Lease))
+        return ERROR
+
+    def _end(self, told: str = "") -> int:
+        keeper = self._keeper
+        for outlet in self._outlets.values():
+            outlet.order(None)
+        for outlet in self._outlets.values():
+            outlet.join(_END_S)
+        self._interlocks.close()
+        safe = keeper.state is State.SAFE and not keeper.trouble
+        self._record.write("ended", t_ns=self._clock.now, state=keeper.state.value, why=keeper.trouble)
+        self._record.sync()
+        with suppress(HilError):
+            if not safe:
+                self._lease.mark_unsafe(keeper.trouble)
+            self._lease.release(safe=safe)
+        if told:
+            _say(error=told, unsafe=not safe)
+        if not safe:
+            print(f"UNSAFE: {self._plan.rig}: {keeper.trouble}", file=sys.stderr, flush=True)
+        return 0 if safe else UNSAFE
+
+    # -- the processes of the run ---------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        path = Path(tempfile.mkdtemp(prefix="hil-keeper-")) / "control"
+        clock = self._clock
+        ControlSocket(
+            path,
+            lambda peer, message: clock.post(lambda: self._said(peer, message)),
+            lambda peer: clock.post(lambda: self._gone(peer)),
+        )
+        doors = {name: f"TCPIP0::127.0.0.1::{outlet.port}::SOCKET" for name, outlet in self._outlets.items()}
+        self._record.sync()
+        _say(control=str(path), pid=os.getpid(), doors=doors)
+
+    def _gone(self, peer: Peer) -> None:
+        self._keeper.trip(f"process {peer.pid} of the run is gone")
+
+    def _said(self, peer: Peer, message: Message) -> None:
+        keeper = self._keeper
+        match message.get("do"):
+            case "progress":
+                keeper.touched()
+            case "join":
+                peer.joined = True
+                peer.reply(ok=True)
+            case "begin":
+                refusal = keeper.begin(str(message.get("test")), _number(message, "deadline_s"))
+                peer.reply(ok=not refusal, why=refusal)
+            case "phase":
+                keeper.enter(str(message.get("phase")))
+                peer.reply(ok=True)
+            case "hold":
+                keeper.hold(str(message.get("why")), _number(message, "most_s") or self._plan.hold_s)
+                peer.reply(ok=True)
+            case "resume":
+                keeper.resume()
+                peer.reply(ok=True)
+            case "safe":
+                keeper.end_test(lambda safe: peer.reply(ok=safe, state=keeper.state.value, why=keeper.trouble))
+            case "leave":
+                peer.left = True
+                peer.reply(ok=True)
+            case "end":
+                peer.left = True
+                keeper.end("the run is over", lambda safe: self._farewell(peer, safe=safe))
+            case unknown:
+                peer.reply(ok=False, why=f"{unknown!r} is not known")
+
+    def _farewell(self, peer: Peer, *, safe: bool) -> None:
+        keeper = self._keeper
+        peer.reply(ok=safe, state=keeper.state.value, why=keeper.trouble, kept_on=keeper.kept)
+
+
+def _number(message: Message, key: str) -> float | None:
+    found = message.get(key)
+    return float(found) if isinstance(found, int | float) else None
+
+
+def _say(**fields: object) -> None:
+    print(json.dumps(fields), flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
