@@ -26,6 +26,7 @@ _KEPT = 8  # old records of a rig that stay, for people
 _RIG = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 _FILE = re.compile(r"([A-Za-z][A-Za-z0-9_-]{0,99})\.(\d{10})\.lease")
 _PLACES = (Path("/var/lib/hil"), Path("/var/lock/hil"))
+_SHARED_BY_ALL = Path("/tmp/hil-lease")  # noqa: S108  # TMPDIR is one user's
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,15 +156,16 @@ def find_folder(rig_name: str, folder: Path | None) -> Folder:
     named = folder or (Path(given) if (given := os.environ.get("HIL_LEASE_FOLDER")) else None)
     if named is not None:
         return Folder(_shared(named), rig_name)
-    common = [*_PLACES, Path("/tmp/hil-lease")]  # noqa: S108  # TMPDIR is one user's
+    common = [*_PLACES, _SHARED_BY_ALL]
     for place in common:
         if place.is_dir() and any(place.glob(f"{rig_name}.*.lease")):
             return Folder(place, rig_name)
-    for place in common[:2]:
-        with suppress(LeaseError):
-            if place.is_dir() or place == _PLACES[1]:
-                return Folder(_shared(place), rig_name)
-    return Folder(_shared(common[2]), rig_name)
+    for place in common:
+        if place.is_dir():  # one that this user may not use is refused: two users in two folders would both drive
+            return Folder(_shared(place), rig_name)
+    with suppress(LeaseError):  # not everywhere may every user make it
+        return Folder(_shared(_PLACES[1]), rig_name)
+    return Folder(_shared(_SHARED_BY_ALL), rig_name)
 
 
 def _shared(folder: Path) -> Path:

@@ -20,13 +20,14 @@ from hil.safety.errors import LeaseError
 from hil.safety.lease import Lease, Takeover
 
 RIG = "torture"
+LINE = 32  # bytes; none crosses a page, so that none is cut by a kill or seen half written
 
 
 def drive(held: Lease | Takeover, witness: int, duration_s: float) -> None:
     """Append the token, as fast as it goes; a lost lease ends it."""
     watch = Stopwatch()
     while watch.elapsed_s < duration_s and held.still_mine():
-        os.write(witness, b"%d %d\n" % (held.token, os.getpid()))
+        os.write(witness, (b"%d %d" % (held.token, os.getpid())).ljust(LINE - 1) + b"\n")
         held.renew()
         select.select([], [], [], 0.002)
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
+import platform
 import select
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hil.clock import Stopwatch
 from hil.safety.errors import LeaseError
 from hil.safety.holder import Holder, start_ticks
 from hil.safety.lease import Lease, Takeover, status
-from hil.safety.lease_record import Record, State
+from hil.safety.lease_file import Folder
+from hil.safety.lease_record import Record, State, Word
 
 HOLDER = """
 import os, sys
@@ -221,6 +226,134 @@ def test_another_users_process_is_not_killed_and_is_named():
         with Other(folder, 1.0, "nobody") as other:
             other.end()
         take_over(folder).release()
+
+
+def left_by(folder: Path, boot: str, host: str) -> None:
+    """A record of a holder that drove the rig in another boot, or on another machine."""
+    here = Holder.this()
+    holder = Holder(here.pid, here.start_ticks, here.pid_space, boot)
+    record = Record(7, State.HELD, holder, 0, 1, 1, "ada", host, "2026-03-01T09:00:00", "last night's run")
+    assert Folder(folder, "bench").claim(1, record) is not None
+
+
+def test_a_rig_that_was_driven_when_the_machine_went_down_has_to_be_made_safe(tmp_path):
+    left_by(tmp_path, "another boot", platform.node())
+
+    found = take_over(tmp_path)
+    assert (found.token, found.previous.user) == (8, "ada")
+    found.release()
+
+
+def test_a_record_of_another_machine_is_refused(tmp_path):
+    left_by(tmp_path, "its boot", "its name")
+
+    with pytest.raises(LeaseError, match=r"written on another machine.*use labgrid.*remove its files there"):
+        acquire(tmp_path)
+
+
+def test_of_many_that_want_a_free_rig_at_once_one_gets_it(tmp_path):
+    start = threading.Barrier(8)
+
+    def want(_: int) -> Lease | Takeover | None:
+        start.wait()
+        try:
+            return Lease.acquire("bench", ttl_s=100.0, who="one of many", folder=tmp_path)
+        except LeaseError:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(10):
+            (held,) = (got for got in pool.map(want, range(8)) if got is not None)
+            held.release()
+
+
+def test_a_rig_stays_in_the_folder_where_it_was_leased_first(tmp_path, monkeypatch):
+    permanent, lock, common = (tmp_path / name for name in ("lib", "lock", "tmp"))
+    monkeypatch.delenv("HIL_LEASE_FOLDER", raising=False)
+    monkeypatch.setattr("hil.safety.lease_file._PLACES", (permanent, lock))
+    monkeypatch.setattr("hil.safety.lease_file._SHARED_BY_ALL", common)
+    common.mkdir()
+    Lease.acquire("old", ttl_s=1.0, who="a test").release()
+    permanent.mkdir()
+
+    assert [status(rig).folder for rig in ("old", "new")] == [common, permanent]
+
+
+def test_the_folder_is_made_for_all_users_of_the_machine(tmp_path):
+    acquire(tmp_path / "made").release()
+
+    assert (tmp_path / "made").stat().st_mode & 0o7777 == 0o1777
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "made").iterdir()} == {0o666}
+
+
+class OneRig(RuleBasedStateMachine):
+    """Whatever is done with a lease in whichever order, the next one gets what the last one left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scratch = tempfile.TemporaryDirectory()
+        self.folder = Path(self.scratch.name)
+        self.left = State.FREE
+        self.held: Lease | Takeover | None = None
+        self.token = 0
+
+    def teardown(self) -> None:
+        self.scratch.cleanup()
+
+    @rule(unsafe_too=st.booleans())
+    def acquire(self, unsafe_too: bool) -> None:
+        try:
+            got = Lease.acquire("bench", ttl_s=100.0, who="a test", folder=self.folder, unsafe_too=unsafe_too)
+        except LeaseError:
+            assert self.held is not None or (self.left == State.UNSAFE and not unsafe_too)
+            return
+        assert self.held is None
+        assert got.token > self.token
+        after = {State.FREE: State.HELD, State.UNSAFE: State.UNSAFE}
+        assert (got.state, isinstance(got, Lease)) == (after.get(self.left, State.SAFING), self.left == State.FREE)
+        self.held, self.left, self.token = got, got.state, got.token
+
+    @precondition(lambda self: isinstance(self.held, Takeover))
+    @rule()
+    def confirm(self) -> None:
+        self.held, self.left = self.held.confirmed_safe(), State.HELD
+
+    @precondition(lambda self: self.held is not None)
+    @rule()
+    def mark_unsafe(self) -> None:
+        self.held.mark_unsafe("a reason")
+        self.left = State.UNSAFE
+
+    @precondition(lambda self: self.held is not None)
+    @rule(safe=st.booleans())
+    def release(self, safe: bool) -> None:
+        self.held.release(safe=safe)
+        if safe or self.left != State.UNSAFE:
+            self.left = State.FREE if safe else State.SAFING
+        self.held = None
+
+    @precondition(lambda self: self.held is not None)
+    @rule()
+    def sleep_too_long(self) -> None:
+        """Time runs out for everybody: the holder may not write, and another one may take over."""
+        self.held._words[Word.RENEWED] = 0
+        self.held._until_ns = 0
+        assert not self.held.still_mine()
+        self.held = None
+
+    @precondition(lambda self: self.held is not None)
+    @rule()
+    def renew(self) -> None:
+        self.held.renew()
+
+    @invariant()
+    def says_what_it_is(self) -> None:
+        assert status("bench", self.folder).state == self.left
+        assert self.held is None or self.held.still_mine()
+
+
+TestOneRig = OneRig.TestCase
+TestOneRig.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
 
 
 def test_a_file_that_is_no_record_is_refused_by_name(tmp_path):

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from lease_worker import LINE
 
 from hil.clock import Stopwatch
 
@@ -19,16 +20,16 @@ WORKER = Path(__file__).with_name("lease_worker.py")
 STUCK_S = TTL_S + 2.0  # the kill, and a loaded machine that has to start workers
 
 
-def drives(witness: Path, last: int = 1 << 40) -> list[tuple[int, int]]:
-    """Token and process of each write to the rig, in their order: those in the last bytes of the witness."""
+def drives(witness: Path, first: int = 0) -> list[tuple[int, int]]:
+    """Token and process of each write to the rig, in their order, from a line on (as an index)."""
     if not witness.exists():
         return []
     with witness.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(size - last, 0))
-        lines = file.read().splitlines()
-    whole = lines if size <= last else lines[1:]
-    return [(int(token), int(pid)) for token, pid in (line.split() for line in whole)]
+        lines = file.seek(0, os.SEEK_END) // LINE
+        file.seek(max(first + lines * (first < 0), 0) * LINE)
+        content = file.read()
+    found = (content[at : at + LINE].split() for at in range(0, len(content) // LINE * LINE, LINE))
+    return [(int(token), int(pid)) for token, pid in found]
 
 
 def pause(duration_s: float) -> None:
@@ -39,7 +40,7 @@ def next_driver(witness: Path, after: int) -> tuple[int, int, float]:
     """The first write with a token above ``after``, and how long it took to come [s]."""
     watch = Stopwatch()
     while watch.elapsed_s < 10 * STUCK_S:
-        last = drives(witness, last=100)[-1:]
+        last = drives(witness, -1)[-1:]
         if last and last[0][0] > after:
             return *last[0], watch.elapsed_s
         pause(0.002)
