@@ -18,7 +18,7 @@ from can.broadcastmanager import (
 )
 
 from hil.can.error_frames import ErrorSeen
-from hil.can.frame import Frame
+from hil.can.frame import Frame, new_frame
 from hil.can.link import BusStats
 from hil.can.node import NodeState
 from hil.can.wire import TX_DEPTH, find_wire, open_channels
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 RX_DEPTH = 16_384
 """Frames that wait unread at most unless told otherwise; beyond that the oldest are lost and reading says so."""
 
+_PLAIN = Frame(0)[3:]  # the rest of a classic data frame that has not been on the wire
 _STATES = {
     NodeState.ERROR_ACTIVE: can.BusState.ACTIVE,
     NodeState.ERROR_PASSIVE: can.BusState.PASSIVE,
@@ -496,7 +497,7 @@ def _frame(message: can.Message) -> Frame:
     if message.is_fd:
         brs, esi = message.bitrate_switch, message.error_state_indicator
         return Frame(message.arbitration_id, data, message.is_extended_id, fd=True, brs=brs, esi=esi)
-    return Frame(message.arbitration_id, data, message.is_extended_id)
+    return new_frame(Frame, (message.arbitration_id, data, message.is_extended_id, *_PLAIN))
 
 
 def _time_ns(seconds: float, what: str) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from hil.can import fd
 from hil.can.bits import ACK_SLOT_FROM_END, INTERMISSION_BITS, first_difference
 from hil.can.error_frames import location_of
-from hil.can.frame import Frame
+from hil.can.frame import Frame, new_frame
 from hil.can.log import WireError
 from hil.can.node import BUS_OFF_FROM, PASSIVE_FROM, NodeState
 from hil.clock import Phase
@@ -297,7 +297,8 @@ class Segment:
         idle = now + self._ns[INTERMISSION_BITS]
         self._settle(start, idle)
         key, _, (identifier, data, extended, remote, requested, _, _, _, fd, brs, esi), _ = pending
-        frame = Frame(identifier, data, extended, remote, requested, start, now, sender.name, fd, brs, esi)
+        stamped = (identifier, data, extended, remote, requested, start, now, sender.name, fd, brs, esi)
+        frame = new_frame(Frame, stamped)
         self.tally.frame(frame, idle)
         sent = self._sent(sender, pending, frame, idle)
         confirmed = (
