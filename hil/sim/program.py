@@ -1,0 +1,175 @@
+"""The program that runs the models of a rig file on real interfaces: what ``hil sim RIG`` starts.
+
+It opens the parts of the rig file whose ``process`` names it: articles, plant, instruments and I/O cards with their
+``model``. Instruments answer at the TCP port of their ``resource``, cards at theirs, simulated buses are joined to
+the python-can interface of the bus table. The test opens the same rig file and meets all of them from outside.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from hil.clock import WallClock
+from hil.closed import nearest
+from hil.errors import ConfigError
+from hil.io.card import IoCard
+from hil.rig.assembly import open_rig
+from hil.rig.blueprint import Blueprint
+from hil.sim.card_server import CardServer
+from hil.sim.scpi_server import ScpiServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from hil.rig.model import RigFile
+    from hil.rig.world import Rig
+
+_SOCKET = re.compile(r"TCPIP\d*::(?P<host>[^:]+)::(?P<port>\d+)::SOCKET", re.IGNORECASE)
+_CARD = re.compile(r"tcp://(?P<host>[^:/]+):(?P<port>\d+)")
+_LOCAL = ("127.0.0.1", "localhost")
+_LOOK_S = 0.2  # how often the thread that waits for the end looks whether it is still needed [s]
+
+
+class Stop(Protocol):
+    """What ends the program; a :class:`threading.Event` is one."""
+
+    def is_set(self) -> bool:
+        """Whether the program shall end."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for that, at most so long [s]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How the program's endpoints behave, beside what the rig file says."""
+
+    clients: Literal["one", "many"] = "many"
+    """Of instruments and cards alike: with ``"one"`` a second connection is closed at once."""
+    latency_ns: Mapping[str, int] = field(default_factory=dict[str, int])
+    """By instrument: rig time that passes before a message is executed [ns]."""
+
+
+def simulate(
+    file: RigFile,
+    *,
+    stop: Stop,
+    program: str | None = None,
+    conditions: Conditions | None = None,
+    say: Callable[[str], object] | None = None,
+) -> None:
+    """Run the models of a rig file until ``stop`` is set.
+
+    Args:
+        file: the rig file.
+        stop: ends the program.
+        program: whose parts are run; the only one unless given.
+        conditions: how its endpoints behave.
+        say: takes one line for each endpoint, then ``ready``, and at the end how late the clock was; printed unless
+            given.
+
+    Raises:
+        ConfigError: when the rig file has no such program, or an address at which nothing can be served.
+        HilError: when a port is taken, or a model went wrong.
+    """
+    say = partial(print, flush=True) if say is None else say
+    chosen = _program(file, program)
+    rig = open_rig(Blueprint.of(file), program=chosen)
+    with ExitStack() as closing:
+        closing.callback(rig.close)
+        if not isinstance(rig.clock, WallClock):
+            raise ConfigError(f"{file.where('rig', 'pace')}: a program of its own runs in wall time; set rig.pace")
+        for line in _serve(file, rig, conditions or Conditions(), closing):
+            say(line)
+        rig.clock.lateness.restart()
+        _wake_at(stop, rig.clock, closing)
+        say("ready")
+        rig.clock.wait(None, stop.is_set, "the end of the simulation")
+        say(f"lateness: {rig.clock.lateness.summary()}")
+
+
+def _program(file: RigFile, asked: str | None) -> str:
+    """The program that is run.
+
+    Raises:
+        ConfigError: when there is none, or none of that name, or several and none was named.
+    """
+    known = list(file.programs)
+    if not known:
+        raise ConfigError(
+            f'{file.file}: no part of this rig belongs to another program; set rig.process = "sim", or process of the '
+            "parts it shall run"
+        )
+    if asked is None and len(known) > 1:
+        raise ConfigError(f"{file.file}: this rig has the programs {', '.join(known)}; say which one to run")
+    found = known[0] if asked is None else asked
+    if found not in known:
+        raise ConfigError(f"{file.file}: this rig has no program {found}; {nearest(found, known)}")
+    return found
+
+
+def _serve(file: RigFile, rig: Rig, conditions: Conditions, closing: ExitStack) -> list[str]:
+    """Open every endpoint; the line that says where each is."""
+    lines: list[str] = []
+    for name in conditions.latency_ns:
+        if name not in rig.twins:
+            raise ConfigError(f"{file.file}: no instrument {name} is simulated here; {nearest(name, list(rig.twins))}")
+    for name, twin in rig.twins.items():
+        port = _port(file, name, _SOCKET, "TCPIP0::127.0.0.1::5025::SOCKET")
+        latency_ns = conditions.latency_ns.get(name, 0)
+        server = ScpiServer(twin, port=port, clients=conditions.clients, latency_ns=latency_ns)
+        closing.callback(server.close)
+        lines.append(f"instrument {name} {server.resource}")
+    for name, card in rig.instruments.items():
+        if isinstance(card, IoCard):
+            port = _port(file, name, _CARD, "tcp://127.0.0.1:5030")
+            cards = CardServer(card, rig.clock, port=port, clients=conditions.clients)
+            closing.callback(cards.close)
+            lines.append(f"card {name} {cards.address}")
+    lines += [f"article {name}" for name in rig.models]
+    if rig.plant_host is not None:
+        lines.append("plant")
+    return lines
+
+
+def _port(file: RigFile, name: str, form: re.Pattern[str], example: str) -> int:
+    """The TCP port of an instrument's resource.
+
+    Raises:
+        ConfigError: when it is not on this machine, or of another form.
+    """
+    resource = file.instrument[name].resource or ""
+    found = form.fullmatch(resource)
+    if found is None or found["host"] not in _LOCAL:
+        raise ConfigError(
+            f"{file.where('instrument', name, 'resource')}: instrument.{name}.resource = {resource!r}: its model can "
+            f"only be served on this machine, for example as {example!r}"
+        )
+    return int(found["port"])
+
+
+def _wake_at(stop: Stop, clock: WallClock, closing: ExitStack) -> None:
+    """Have the clock look at ``stop`` when it is set: a thread waits for it, and ends with the program."""
+    over = threading.Event()
+
+    def wait() -> None:
+        while not over.is_set():
+            if stop.wait(_LOOK_S):
+                clock.post(_nothing)
+                return
+
+    thread = threading.Thread(target=wait, name="stop", daemon=True)
+    thread.start()
+    closing.callback(thread.join)
+    closing.callback(over.set)
+
+
+def _nothing() -> None:
+    """Wake the clock."""
