@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hil.errors import HilError
-from hil.units import format_duration, s
+from hil.units import format_duration, ms, s
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from hil.clock import Clock
 
 _FRACTION = 0.99
 
@@ -53,6 +55,7 @@ class Loopback:
     def __init__(self, samples_ns: Iterable[int] = ()) -> None:
         self.samples_ns: list[int] = []
         self._open: list[int] = []
+        self._given_up = 0
         for delay_ns in samples_ns:
             self._take(delay_ns)
 
@@ -73,10 +76,15 @@ class Loopback:
             )
         self._take(at_ns - self._open.pop(0))
 
+    def gave_up(self) -> None:
+        """No answer will come to the oldest command that has none yet."""
+        del self._open[:1]
+        self._given_up += 1
+
     @property
     def unanswered(self) -> int:
         """Commands without an answer."""
-        return len(self._open)
+        return len(self._open) + self._given_up
 
     def delay_ns(self, fraction: float = _FRACTION) -> int:
         """The delay [ns] that this fraction (0 to 1) of all samples stayed within; of fewer than 100 that is the worst.
@@ -119,6 +127,39 @@ class Loopback:
                 "or an older answer was taken for it"
             )
         self.samples_ns.append(delay_ns)
+
+
+def measure_loopback(
+    clock: Clock,
+    command: Callable[[int], object],
+    answered_ns: Callable[[int], int | None],
+    *,
+    period_ns: int,
+    tries: int = 100,
+    within_ns: int = 500 * ms,
+) -> Loopback:
+    """Send commands one after another, each when the last was answered, and take the delay of each.
+
+    Args:
+        clock: the rig clock.
+        command: sends the command of this number, counted from 0; it must change what the sensor says.
+        answered_ns: the rig time [ns] at which the sensor first answered the command of this number; None until then.
+        period_ns: period of the loop [ns]; commands are spread evenly over it, as its sampling is part of the delay.
+        tries: how many.
+        within_ns: how long to wait for an answer [ns].
+    """
+    loopback = Loopback()
+    for number in range(tries):
+        clock.sleep(period_ns + number * period_ns // tries - clock.now % period_ns)
+        loopback.sent(clock.now)
+        command(number)
+        clock.wait(clock.now + within_ns, lambda number=number: answered_ns(number) is not None, "a loop-back answer")
+        at_ns = answered_ns(number)
+        if at_ns is None:
+            loopback.gave_up()
+        else:
+            loopback.came(at_ns)
+    return loopback
 
 
 def judge(phases: Sequence[ModePhase], budget_deg: float) -> str:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hil.clock import VirtualClock
 from hil.errors import HilError
-from hil.phase import Loopback, ModePhase, judge, phase_deg
+from hil.phase import Loopback, ModePhase, judge, measure_loopback, phase_deg
 from hil.units import ms, s, us
 
 MODES = {"first bending": 2.5, "second bending": 6.0}
@@ -93,3 +94,32 @@ def test_an_answer_without_a_command_or_before_it_is_refused() -> None:
 def test_a_measurement_is_described_in_one_line() -> None:
     found = Loopback([100 * us] * 99 + [2 * ms])
     assert found.describe() == "100 samples, median 100 us, 99% within 100 us, worst 2 ms, 0 unanswered"
+
+
+class Sampled:
+    """An article that looks at its command every 10 ms and answers 3 ms later, but never to the seventh."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock, self.number, self.answers = clock, -1, {}
+        clock.every(10 * ms, self._look)
+
+    def _look(self) -> None:
+        number = self.number
+        if number not in (-1, 7):
+            self.clock.at(self.clock.now + 3 * ms, lambda: self.answers.setdefault(number, self.clock.now))
+
+
+def test_a_loopback_measurement_sees_the_sampling_of_the_loop_at_every_place_in_its_period() -> None:
+    clock = VirtualClock()
+    article = Sampled(clock)
+
+    found = measure_loopback(
+        clock,
+        lambda number: setattr(article, "number", number),
+        article.answers.get,
+        period_ns=10 * ms,
+        tries=10,
+    )
+
+    assert sorted(found.samples_ns) == sorted((13 - k) * ms for k in range(10) if k != 7)
+    assert found.unanswered == 1
