@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hil.clock import Clock, Phase
 from hil.errors import WiringError
@@ -23,6 +23,10 @@ from hil.errors import WiringError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+SAME_V = 1e-9
+"""Smallest change of a voltage that is told [V]."""
+SAME_A = 1e-12
+"""Smallest change of a current that is told [A]."""
 _LEAK_S = 1e-9  # conductance of every node to ground [S]: a floating node reads 0 V
 
 
@@ -129,7 +133,10 @@ class Pin:
 
     def read(self) -> float:
         """The voltage at the pin now [V]; on a net with a following source it is worked out from that."""
-        follower = self.net.follower
+        net = self.net
+        if net.island is not None:
+            return net.island.read(self)
+        follower = net.follower
         if follower is None or follower.follows is None:
             return self.volts
         return self.offset_v + self.gain * follower.follows()
@@ -209,7 +216,7 @@ class Pin:
         else:
             volts = (net_v + self.series_ohm * j) / (1.0 + self.series_ohm * g)
             amps = g * volts - j
-        changed = abs(volts - self.volts) > 1e-9 or abs(amps - self.amps) > 1e-12
+        changed = abs(volts - self.volts) > SAME_V or abs(amps - self.amps) > SAME_A
         self.volts, self.amps = volts, amps
         return changed
 
@@ -228,6 +235,15 @@ class Pin:
         """The voltage of a following source for the next solution [V]."""
         self._source_v = volts
 
+    def open_circuit_v(self) -> float:
+        """The open-circuit voltage of a following source now [V]; 0 for any other."""
+        return 0.0 if self.follows is None else self.follows()
+
+    def pass_through(self, amps: float) -> None:
+        """A closed contact takes a current from the net at this pin [A]."""
+        self.amps += amps
+        self.volts -= self.series_ohm * amps
+
     def _unfollow(self) -> None:
         if self.follows is not None:
             self.follows = None
@@ -244,6 +260,18 @@ class Pin:
         return 0.0 if self._source_v is None else (self.volts - self._source_v) / self._ohms
 
 
+class Joined(Protocol):
+    """Nets that closed contacts have joined, and that are solved together."""
+
+    def solve(self) -> None:
+        """Find the voltages of all of them."""
+        ...
+
+    def read(self, pin: Pin, /) -> float:
+        """The voltage at a pin now [V]."""
+        ...
+
+
 class Net:
     """One electrical node and the pins on it."""
 
@@ -253,6 +281,8 @@ class Net:
         self.volts = 0.0
         self.follower: Pin | None = None
         """The pin whose source follows a function, if there is one."""
+        self.island: Joined | None = None
+        """The nets this one is joined with by closed contacts, if it is."""
         self._clock = clock
         self._shorts: list[tuple[float, float]] = []
 
@@ -286,6 +316,9 @@ class Net:
 
     def solve(self) -> None:
         """Find the node voltage and tell every pin whose voltage or current changed."""
+        if self.island is not None:
+            self.island.solve()
+            return
         follower = self.follower
         if follower is not None and follower.follows is not None:
             self._linearise(follower)
@@ -295,6 +328,10 @@ class Net:
         changed = self._settle()
         while self._limit():
             changed |= self._settle()
+        self.announce(changed)
+
+    def announce(self, changed: set[Pin]) -> None:
+        """Tell the listeners of those of the net's pins that have changed."""
         for pin in self.pins:
             if pin in changed:
                 pin.announce(self._clock)
@@ -326,13 +363,22 @@ class Net:
         """Turn every source beyond its current limit into a current source; True when there was one."""
         return sum(pin.limit() for pin in self.pins) > 0
 
-    def _settle(self) -> set[Pin]:
+    def norton(self) -> tuple[float, float]:
+        """(conductance [S], short-circuit current [A]) of everything on the node."""
         g_sum, j_sum = _LEAK_S, 0.0
         for g, j in (*(pin.norton() for pin in self.pins), *self._shorts):
             g_sum += g
             j_sum += j
-        self.volts = j_sum / g_sum
-        return {pin for pin in self.pins if pin.settle(self.volts)}
+        return g_sum, j_sum
+
+    def take(self, volts: float) -> set[Pin]:
+        """Take over a solution [V]; the pins whose voltage or current changed."""
+        self.volts = volts
+        return {pin for pin in self.pins if pin.settle(volts)}
+
+    def _settle(self) -> set[Pin]:
+        g_sum, j_sum = self.norton()
+        return self.take(j_sum / g_sum)
 
 
 class RfPin:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar
 
 from hil import datagrams, quantities
 from hil.closed import nearest
+from hil.contacts import Contact, Contacts
 from hil.datagrams import DatagramPin
 from hil.errors import WiringError
 from hil.nets import Net, Pin, RfPin
@@ -48,6 +49,7 @@ class Wiring:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._contacts = Contacts(clock)
         self._pins: dict[str, AnyPin] = {}
         self._nets: dict[str, Net | list[RfPin] | list[DatagramPin] | list[QuantityPin]] = {}
 
@@ -58,6 +60,19 @@ class Wiring:
             WiringError: when the name is that of another kind of pin.
         """
         return self._made(name, Pin, "an electrical pin")
+
+    def contact(self, one: str, other: str, ohms: float) -> Contact:
+        """A switch between two electrical pins, open; the pins are made at their first use.
+
+        Args:
+            one: a pin ``node.port``.
+            other: another pin.
+            ohms: resistance when closed [ohm].
+
+        Raises:
+            WiringError: when a name is that of another kind of pin, or for a resistance of zero or less.
+        """
+        return self._contacts.between(self.pin(one), self.pin(other), ohms)
 
     def rf_pin(self, name: str) -> RfPin:
         """The RF connector ``node.port``, made at its first use.

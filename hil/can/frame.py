@@ -46,7 +46,7 @@ class Frame(NamedTuple):
         return describe(self.arbitration_id, self.data, extended=self.extended, remote=self.remote, dlc=self.dlc)
 
 
-new_frame = cast("Callable[[type[Frame], tuple[object, ...]], Frame]", tuple.__new__)
+new_frame = cast("Callable[[type[Frame], tuple[object, ...]], Frame]", vars(tuple)["__new__"])
 """``new_frame(Frame, fields)``: a frame from all its fields in order, without the call that ``Frame(...)`` costs."""
 
 

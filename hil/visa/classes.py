@@ -1,7 +1,8 @@
-"""Instrument classes after the IVI specifications: what clients may ask of any supply or signal generator.
+"""Instrument classes after the IVI specifications: what clients may ask of any supply, signal generator and so on.
 
-The groups follow IVI-4.4 (IviDCPwr: base, measurement, trigger) and IVI-4.10 (IviRFSigGen: base, FM, arb); names
-are ours, with the unit in them. A client written against a class runs with every driver of it.
+The groups follow IVI-4.4 (IviDCPwr: base, measurement, trigger), IVI-4.10 (IviRFSigGen: base, FM, arb), IVI-4.2
+(IviDmm: base) and IVI-4.6 (IviSwtch: base); names are ours, with the unit in them. A client written against a class
+runs with every driver of it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from hil.visa.driver import Channel, Driver
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hil.visa.declare import Measurement, Setting
     from hil.visa.tones import Playback, ToneSequence
 
@@ -22,6 +25,8 @@ class Measured(NamedTuple):
     value: float
     unit: str
     instrument: str
+    uncertainty: float | None = None
+    """Largest deviation the instrument is specified for, in the unit; None where it is not known."""
 
 
 class DCOutput(Channel, ABC):
@@ -106,3 +111,61 @@ class RFSigGen(Driver, ABC):
     @abstractmethod
     def disarm(self) -> None:
         """Let no trigger play anything any more, with read-back."""
+
+
+class Dmm(Driver, ABC):
+    """A digital multimeter (IviDmm)."""
+
+    @abstractmethod
+    def measure_voltage(self, range_v: float | None = None) -> Measured:
+        """DC voltage at the input [V]; ``range_v`` [V] is the largest one expected, None lets it choose."""
+
+    @abstractmethod
+    def measure_current(self, range_a: float | None = None) -> Measured:
+        """DC current through the current input [A]; ``range_a`` [A] as for the voltage."""
+
+    @abstractmethod
+    def measure_resistance(self, range_ohm: float | None = None) -> Measured:
+        """Resistance at the input, two-wire [ohm]; ``range_ohm`` [ohm] as for the voltage."""
+
+
+class RelayTimes(NamedTuple):
+    """How long a relay takes, shortest and longest [ns]."""
+
+    operate_ns: tuple[int, int]
+    """From the command to a closed contact that has stopped bouncing."""
+    release_ns: tuple[int, int]
+    """From the command to an open contact."""
+
+
+class Switch(Driver, ABC):
+    """A relay switch or matrix (IviSwtch)."""
+
+    @property
+    @abstractmethod
+    def channels(self) -> tuple[int, ...]:
+        """The numbers of its relays."""
+
+    @abstractmethod
+    def times(self, channel: int) -> RelayTimes:
+        """How long a relay takes."""
+
+    @abstractmethod
+    def connect(self, *channels: int, settled: Callable[[], None] | None = None) -> None:
+        """Close relays, wait until they have closed, and read back; ``settled`` is called after the wait."""
+
+    @abstractmethod
+    def disconnect(self, *channels: int, settled: Callable[[], None] | None = None) -> None:
+        """Open relays, wait until they have opened, and read back; ``settled`` is called after the wait."""
+
+    @abstractmethod
+    def disconnect_all(self) -> None:
+        """Open every relay, with read-back."""
+
+    @abstractmethod
+    def connected(self, *channels: int) -> tuple[bool, ...]:
+        """Whether these relays are closed, as far as the instrument knows."""
+
+    @abstractmethod
+    def cycle_counts(self, *channels: int) -> tuple[int, ...]:
+        """How often these relays have been closed."""

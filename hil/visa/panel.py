@@ -13,7 +13,7 @@ from hil.visa.scpi.parser import Kind, Token
 from hil.visa.scpi.tree import Command, mnemonics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
 
@@ -39,15 +39,15 @@ class Panel:
     Args:
         engine: its message exchange.
         owner: the driver class whose declarations it understands.
-        channels: how many channels take these settings through a channel list; None for none.
+        channels: how many channels take these settings through a channel list, or their numbers; None for none.
         number: format of numbers in responses.
     """
 
-    def __init__(self, engine: Engine, owner: type, *, channels: int | None, number: str) -> None:
+    def __init__(self, engine: Engine, owner: type, *, channels: int | Sequence[int] | None, number: str) -> None:
         self._engine = engine
         self._owner = owner
         self._channels = None if channels is None else Channels(channels)
-        self._count = channels or 1
+        self._numbers = _ONE if self._channels is None else tuple(self._channels.known)
         self._number = number
         self._state: dict[tuple[str, int], object] = {}
         self._reactions: dict[str, Callable[[int], None]] = {}
@@ -69,7 +69,7 @@ class Panel:
         """Every setting as after ``*RST``, without the reactions."""
         for entry in declared(self._owner):
             if isinstance(entry, Setting):
-                for channel in range(1, self._count + 1):
+                for channel in self._numbers:
                     self._state[entry.name, channel] = cast("Setting[object]", entry).reset
 
     # -- behaviour ----------------------------------------------------------------------------------------

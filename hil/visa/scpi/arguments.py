@@ -11,7 +11,7 @@ from hil.visa.scpi.parameters import Numbers, Parameter, wrong_kind
 from hil.visa.scpi.parser import Kind, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 T = TypeVar("T")
 
@@ -22,11 +22,11 @@ class Channels:
     """A channel list ``(@1,3:5)``.
 
     Args:
-        count: the instrument's channels are 1 to ``count``.
+        channels: the instrument's channels: 1 to this number, or these numbers, of which a range takes those within.
     """
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, channels: int | Sequence[int]) -> None:
+        self.known = range(1, channels + 1) if isinstance(channels, int) else tuple(channels)
 
     def accepts(self, token: Token) -> bool:
         """Expressions."""
@@ -52,9 +52,11 @@ class Channels:
             first = int(match[1])
             last = first if match[2] is None else int(match[2])
             for channel in (first, last):
-                if not 1 <= channel <= self.count:
-                    raise ScpiError(-222, f"channel {channel} of {self.count}")
-            yield from range(first, last + 1) if first <= last else range(first, last - 1, -1)
+                if channel not in self.known:
+                    raise ScpiError(-222, f"channel {channel} of {len(self.known)}")
+            low, high = min(first, last), max(first, last)
+            within = [channel for channel in self.known if low <= channel <= high]
+            yield from within if first <= last else reversed(within)
 
 
 class Rest:
