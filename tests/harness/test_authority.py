@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from authority_bench import ACTION, KEYS, NOW, authority, grant, person, public_line, write_register
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hil.errors import ConfigError, InterlockError
@@ -101,6 +101,10 @@ def test_any_changed_word_breaks_both_signatures(judge, field, text):
 
 
 @given(st.integers(-(10**7), 10**7))
+@example(-1)
+@example(0)
+@example(1799)
+@example(1800)
 def test_any_time_outside_refuses_and_any_inside_permits(judge, offset_s):
     now = (NOW + timedelta(seconds=offset_s)).isoformat()
     if 0 <= offset_s < 1800:
@@ -128,6 +132,14 @@ def test_a_signature_under_another_persons_name_refuses(judge):
 
     refused(judge, replace(GOOD, signatures=(ada, replace(bo, signature=ada.signature))), "Bo Lind does not fit")
     refused(judge, replace(GOOD, signatures=(ada, replace(ada, person="Bo Lind"))), "the register has SHA256")
+
+
+def test_a_signature_covers_the_name_of_who_signs():
+    ada = GOOD.signatures[0]
+    public = KEYS[ada.person].public_key().public_bytes_raw()
+
+    assert GOOD.is_signed_by(ada, public)
+    assert not GOOD.is_signed_by(replace(ada, person="Bo Lind"), public)
 
 
 def test_a_bad_third_signature_refuses_though_two_are_good(judge):

@@ -176,10 +176,19 @@ def test_a_holder_that_was_taken_over_is_refused_with_the_name_of_the_new_one(tm
         found.release()
 
 
+def test_a_holder_that_was_taken_over_may_not_write_though_it_has_time_left(tmp_path):
+    with acquire(tmp_path) as held:
+        Folder(tmp_path, "bench").supersede(1, held.token + 1)
+
+        assert held.remaining_s > 0.0
+        assert not held.still_mine()
+
+
 def test_a_forked_child_does_not_drive_the_rig(tmp_path):
     with acquire(tmp_path) as held:
         child = os.fork()
         if child == 0:
+            held.__exit__(None, None, None)  # nor does it give it back
             os._exit(held.still_mine())
 
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
