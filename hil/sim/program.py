@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from hil import realtime
 from hil.clock import WallClock
 from hil.closed import nearest
 from hil.errors import ConfigError
@@ -88,11 +89,21 @@ def simulate(
             raise ConfigError(f"{file.where('rig', 'pace')}: a program of its own runs in wall time; set rig.pace")
         for line in _serve(file, rig, conditions or Conditions(), closing):
             say(line)
+        for line in _realtime(file):
+            say(line)
         rig.clock.lateness.restart()
         _wake_at(stop, rig.clock, closing)
         say("ready")
         rig.clock.wait(None, stop.is_set, "the end of the simulation")
         say(f"lateness: {rig.clock.lateness.summary()}")
+
+
+def _realtime(file: RigFile) -> list[str]:
+    """What the host gives of the real-time scheduling that the rig file asks for; nothing is asked unless it does."""
+    if not file.rig.realtime_priority:
+        return []
+    given = realtime.request(file.rig.realtime_priority, cpus=file.rig.cpus or None)
+    return [f"real-time {line}" for line in given.lines()]
 
 
 def _program(file: RigFile, asked: str | None) -> str:

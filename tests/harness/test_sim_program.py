@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import pyvisa
@@ -17,12 +17,12 @@ from hil.rig.assembly import open_rig
 from hil.rig.blueprint import Blueprint
 from hil.rig.loader import load_rig
 from hil.sim.program import simulate
+from hil.sim.slcan_hub import SlcanHub
 from hil.units import ms, s
 from hil.visa.keysight_n6700 import KeysightN6700
+from hil_launcher.clients.fts import Fts
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+LAUNCHER = Path(__file__).parents[2] / "fixtures" / "hil_launcher"
 RIG = """
 [rig]
 name = "two_programs"
@@ -46,6 +46,44 @@ pins = ["psu.out1", "stand.load_out1", "stand.di_out1"]
 ohms = { "stand.load_out1" = 100.0 }
 """
 
+_FTS = f"""
+[bus.bus_a]
+interface = "slcan"
+channel = "bus_a_0"
+channels = {{ sim = "bus_a_1" }}
+bitrate_bps = 500000
+database = "{LAUNCHER}/launcher.dbc"
+
+[bus.bus_b]
+interface = "slcan"
+channel = "bus_b_0"
+channels = {{ sim = "bus_b_1" }}
+bitrate_bps = 500000
+database = "{LAUNCHER}/launcher.dbc"
+
+[dut.fts_a]
+client = "hil_launcher.clients.fts:Fts"
+bus = ["bus_a", "bus_b"]
+node = "FTS_A"
+model = "hil_launcher.models.fts.receiver:FtsReceiver"
+as_built = "{LAUNCHER}/as_built/fts_a.toml"
+process = "sim"
+
+[net.power_fts_a]
+pins = ["psu.out2", "fts_a.power", "stand.ai_fts_a_power"]
+[net.fts_a_arm]
+pins = ["fts_a.arm", "stand.load_fts_a_arm", "stand.di_fts_a_arm"]
+ohms = {{ "stand.load_fts_a_arm" = 5.0 }}
+[net.fts_a_terminate]
+pins = ["fts_a.terminate", "stand.load_fts_a_terminate", "stand.di_fts_a_terminate"]
+ohms = {{ "stand.load_fts_a_terminate" = 5.0 }}
+[net.fts_a_shutdown]
+pins = ["fts_a.shutdown", "stand.di_fts_a_shutdown"]
+[net.fts_a_sst]
+pins = ["fts_a.sst", "stand.ai_fts_a_sst"]
+[net.fts_a_unlatch]
+pins = ["fts_a.unlatch", "stand.do_fts_a_unlatch"]
+"""
 _ENDED = threading.Event()
 _ENDED.set()
 
@@ -100,6 +138,24 @@ def test_a_test_meets_the_models_of_its_rig_file_in_another_program(rig_file: Pa
             assert rig.card("stand").level("di_out1").seen(True, within=100 * ms)
             output.off()
             assert rig.card("stand").volts("load_out1").expect(below=1.0, within=1 * s).at > volts.at
+        finally:
+            rig.close()
+
+
+def test_an_article_of_the_program_reports_on_a_bus_of_several_programs(
+    rig_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(rig_file.parent)
+    rig_file.write_text(RIG + _FTS)
+    with SlcanHub(2, link="bus_a_"), SlcanHub(2, link="bus_b_"), Simulation(rig_file) as program:
+        rig = open_rig(Blueprint.of(load_rig(rig_file, program.sets())))
+        try:
+            output, fts = rig.instrument("psu", KeysightN6700).output(2), rig.device("fts_a", Fts)
+            output.voltage_v, output.current_limit_a = 28.0, 3.0
+            output.on()
+            assert fts.reported_state.expect("SAFE", within=3 * s)
+            assert fts.reported_supply_v.expect(above=27.0, within=3 * s)
+            assert rig.card("stand").volts("ai_fts_a_power").expect(above=27.0, within=1 * s)
         finally:
             rig.close()
 
