@@ -56,6 +56,10 @@ class Observed:
             self._last_error = None
             self._log(frame_line(frame, self.bus))
 
+    def started_anew(self) -> None:
+        """The controller was taken down and up, or restarted: it is error-active, its counters are not known."""
+        self.state, self.tec, self.rec = "error-active", None, None
+
     def told(self, classes: int, payload: bytes, at_ns: int) -> None:
         """An error message of the controller [ns]. One that says what the last one said is counted and not logged."""
         found = decode(classes, payload)

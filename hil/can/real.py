@@ -72,7 +72,7 @@ class RealLink:
         self.ignored = 0
         """CAN FD frames that came; this link carries classic CAN."""
         self.trouble = ""
-        """Why the bus cannot be read at present; empty when it can."""
+        """Why the bus could not be read; empty again once a frame was read or sent."""
         self._clock = clock
         self._bus = bus
         self._echo = echo
@@ -124,6 +124,7 @@ class RealLink:
             raise can.CanOperationError(
                 f"send of {frame.arbitration_id:#x} on {self.name} ({self._bus.channel_info}): {problem}"
             ) from problem
+        self.trouble = ""
         if self._echo:
             self._unconfirmed.append(key_of(frame))
         else:
@@ -196,20 +197,27 @@ class RealLink:
             self._prepare()
         told = ""
         while not self._ending.is_set():
-            message, trouble = None, ""
             try:
                 message = self._bus.recv(_READ_S)
             except (can.CanError, OSError, ValueError) as problem:
                 trouble = str(problem) or type(problem).__name__
+                if trouble != told:
+                    told = trouble
+                    self._clock.post(partial(self._failed, trouble))
                 self._ending.wait(_READ_S)
-            if trouble != told:
-                told = trouble
-                self._clock.post(partial(setattr, self, "trouble", trouble))
+                continue
+            told = ""
             if message is not None:
                 self._clock.post(partial(self._came, message, self._clock.arrival()))
 
+    def _failed(self, trouble: str) -> None:
+        """On the clock's thread: the bus cannot be read. A controller that comes back from that starts anew."""
+        self.trouble = trouble
+        self.observed.started_anew()
+
     def _came(self, message: can.Message, arrival: Arrival) -> None:
         """On the clock's thread: what was read."""
+        self.trouble = ""
         self._at_ns = max(self._at_ns, self.stamper.rig_ns(message.timestamp, arrival))
         if message.is_error_frame:
             self.observed.told(message.arbitration_id, bytes(message.data), self._at_ns)
@@ -223,6 +231,8 @@ class RealLink:
             self._sent += 1
             return
         self._received += 1
+        if message.is_rx and self.observed.state == "bus-off":
+            self.observed.started_anew()  # it hears others again, and was restarted without saying so
         wanted = None if frame.remote else (frame.arbitration_id, frame.extended)
         for fn, accept in tuple(self._listeners):
             if accept is None or wanted in accept:

@@ -357,11 +357,36 @@ def test_a_listen_only_link_sends_nothing(clock, adapter):
     assert adapter.sent == []
 
 
-def test_a_bus_that_cannot_be_read_is_detached_until_it_can(clock, link, adapter):
+def test_a_bus_that_cannot_be_read_is_detached_until_a_frame_comes(clock, link, adapter):
     adapter.came.put(can.CanOperationError("Network is down"))
     wait(clock, lambda: link.stats.state == "detached")
-    assert link.trouble == "Network is down"
+    clock.sleep(70 * ms)  # more than one turn of the reader, in which nothing comes
+    assert (link.stats.state, link.trouble) == ("detached", "Network is down")
+    adapter.came.put(message())
     wait(clock, lambda: link.stats.state == "error-active")
+
+
+def test_a_bus_that_cannot_be_read_is_detached_until_a_frame_is_taken(clock, link, adapter):
+    adapter.came.put(OSError(100, "Network is down"))
+    wait(clock, lambda: link.stats.state == "detached")
+    link.send_frame(FRAME)
+    assert link.stats.state == "error-active"
+
+
+def test_a_controller_in_bus_off_that_was_taken_down_and_up_starts_anew(clock, link, adapter):
+    adapter.came.put(told(PASSIVE))
+    adapter.came.put(told(BUS_OFF))
+    adapter.came.put(can.CanOperationError("Network is down"))
+    wait(clock, lambda: link.stats.state == "detached")
+    link.send_frame(FRAME)
+    assert (link.stats.state, link.stats.tec) == ("error-active", None)
+
+
+def test_a_controller_that_hears_others_is_not_in_bus_off_any_more(clock, link, adapter):
+    adapter.came.put(told(BUS_OFF))
+    adapter.came.put(message())
+    wait(clock, lambda: link.stats.received == 1)
+    assert link.stats.state == "error-active"
 
 
 def test_a_can_fd_frame_is_counted_and_not_handed_out(clock, link, adapter):
