@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import click
@@ -11,6 +12,13 @@ from hil.limits import Outcome
 
 _RUN = click.argument("run", type=click.Path(path_type=Path))
 _RIG = click.option("--rig", required=True, metavar="FILE", help="The rig file.")
+_ELSEWHERE = {
+    "coverage": "hil.campaign.coverage_commands:coverage",
+    "rig": "hil.rig.commands:rig",
+    "safe": "hil.rig.safe_command:safe",
+    "sim": "hil.sim.commands:sim",
+}
+"""Subcommands that are imported when they are asked for."""
 _USAGE = 2  # the exit code of a command that could not start its work
 
 
@@ -28,19 +36,16 @@ class _Main(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All subcommands, those imported later included."""
-        return sorted([*super().list_commands(ctx), "coverage", "rig"])
+        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A subcommand by name."""
-        if cmd_name == "coverage":
-            from hil.campaign.coverage_commands import coverage
-
-            return coverage
-        if cmd_name != "rig":
+        if cmd_name not in _ELSEWHERE:
             return super().get_command(ctx, cmd_name)
-        from hil.rig.commands import rig
-
-        return rig
+        module, _, name = _ELSEWHERE[cmd_name].partition(":")
+        found: object = getattr(importlib.import_module(module), name)
+        assert isinstance(found, click.Command)
+        return found
 
 
 @click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})

@@ -88,7 +88,7 @@ def pytest_configure(config: pytest.Config) -> None:
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)
     try:
         if worker:
-            run = RunSession.join(settings, worker["hil_folder"], worker["workerid"])
+            run = RunSession.join(settings, worker["hil_folder"], worker["workerid"], worker["hil_keeper"])
         else:
             run = RunSession.begin(settings)
     except HilError as problem:
@@ -214,6 +214,7 @@ class _Control(_Recording):
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a worker of pytest-xdist the run folder."""
         node.workerinput["hil_folder"] = str(self.run.folder)
+        node.workerinput["hil_keeper"] = "" if self.run.keeping is None else self.run.keeping.door
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:

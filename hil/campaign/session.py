@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hil.campaign.coverage import RunCoverage, collecting, designs_of, designs_of_plan
+from hil.campaign.keeping import Keeping
 from hil.campaign.trial import Desk, Order, Trial
 from hil.clock import utc_now
 from hil.coverage.model import CoverModel
@@ -20,6 +21,7 @@ from hil.evidence.identity import collect_identity, write_identity
 from hil.evidence.recorder import SegmentFile
 from hil.profile import Profile
 from hil.rig.blueprint import Blueprint
+from hil.rig.keeping import has_keeper
 from hil.rig.loader import load_rig
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ class RunSession:
         self._requirements: Mapping[str, Sequence[str]] = {}
         self._places: dict[str, int] = {}
         self._attempts: dict[str, int] = {}
+        self.keeping: Keeping | None = None
+        """The keeper of a rig with hazards, and this process's connection to it."""
 
     @classmethod
     def begin(cls, settings: Settings) -> RunSession:
@@ -89,21 +93,28 @@ class RunSession:
         session = cls(settings, folder, file)
         _ = session.blueprint
         write_identity(folder, collect_identity(rig_file=Path(settings.rig), rig=_describe(file)))
+        if has_keeper(file):
+            session.keeping = Keeping.start(file, folder)
         return session
 
     @classmethod
-    def join(cls, settings: Settings, folder: str, worker: str) -> RunSession:
+    def join(cls, settings: Settings, folder: str, worker: str, keeper: str = "") -> RunSession:
         """Take part in a run that another process started.
 
         Args:
             settings: what the run is started with.
             folder: the run folder.
             worker: name of this process, another one for each that takes part.
+            keeper: where the run's keeper is, as :attr:`Keeping.door` of that process says; "" without one.
 
         Raises:
             ConfigError: when the rig file or a profile is wrong.
+            KeeperError: when the keeper is gone.
         """
-        return cls(settings, Path(folder), load_rig(settings.rig, settings.sets), worker=worker)
+        session = cls(settings, Path(folder), load_rig(settings.rig, settings.sets), worker=worker)
+        if keeper:
+            session.keeping = Keeping.join(keeper)
+        return session
 
     @cached_property
     def blueprint(self) -> Blueprint:
@@ -112,7 +123,8 @@ class RunSession:
 
     @cached_property
     def _desk(self) -> Desk:
-        return Desk(self.folder, self._segments, self.blueprint, self.profile, self.seed, self.cover.bins)
+        bins = self.cover.bins
+        return Desk(self.folder, self._segments, self.blueprint, self.profile, self.seed, bins, self.keeping)
 
     @property
     def header(self) -> RunHeader:
@@ -166,9 +178,15 @@ class RunSession:
             EvidenceError: when it cannot be written; everything recorded stands in ``parts/``.
         """
         self._segments.close()
+        unsafe = "" if self.keeping is None else self.keeping.end()
         write_identity(self.folder, {"finished_utc": utc_now()})
         return finalise(
-            self.folder, self.planned, self.header, requirements=self._requirements, coverage=self._coverage
+            self.folder,
+            self.planned,
+            self.header,
+            unsafe=unsafe,
+            requirements=self._requirements,
+            coverage=self._coverage,
         )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from hil.campaign.keeping import Keeping
     from hil.coverage.bins import Bin
     from hil.evidence.folder import Part
     from hil.evidence.recorder import SegmentFile
@@ -52,7 +53,8 @@ class Order:
 class Desk:
     """What all trials of a process share.
 
-    That is the folder, the file of segments, the rig's blueprint, profiles, seed, and the declared cover points.
+    That is the folder, the file of segments, the rig's blueprint, profiles, seed, the declared cover points, and the
+    keeper of a rig with hazards.
     """
 
     folder: Path
@@ -61,6 +63,7 @@ class Desk:
     profile: Profile
     seed: int
     bins: Bins = field(default_factory=Bins)
+    keeping: Keeping | None = None
 
 
 @dataclass
@@ -123,12 +126,25 @@ class Trial(Closed):
         sinks = Sinks(
             self._frame, self._dialogue, self._stimulus, self._check, self._recorder.sync, covered=self.covered
         )
-        self.rig = open_rig(self.desk.blueprint, seed=self.desk.seed + self.order.draw, sinks=sinks)
+        self.rig = self._opened(sinks)
         for name, identity in self.rig.identities.items():
             self._recorder.write("event", t_ns=0, what="instrument", name=name, **identity)
         for name, design in self.rig.designs.items():
             self._recorder.write("event", t_ns=0, what="design", name=name, **design.identity)
         return self.rig
+
+    def _opened(self, sinks: Sinks) -> Rig:
+        keeping, seed = self.desk.keeping, self.desk.seed + self.order.draw
+        if keeping is None:
+            return open_rig(self.desk.blueprint, seed=seed, sinks=sinks)
+        keeping.begin(self.order.nodeid)
+        try:
+            rig = open_rig(self.desk.blueprint, seed=seed, sinks=sinks, doors=keeping.keeper.doors)
+        except BaseException:
+            keeping.give_up()
+            raise
+        keeping.watch(rig)
+        return rig
 
     def measure(
         self,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from hil.article import AsBuilt
     from hil.can.node import CanNode
+    from hil.can.real import RealLink
     from hil.can.wire import CanWire
     from hil.rig.blueprint import Blueprint
     from hil.rig.model import InstrumentTable, RigFile
@@ -153,24 +154,41 @@ class Assembly:
 
     def _real_bus(self, name: str) -> None:
         from hil.can.facade import Bus
-        from hil.can.real import RealLink, open_real
+        from hil.can.real import open_real
 
-        rig, table = self._rig, self._file.bus[name]
-        raw = self._told("bus", name, lambda: open_real(table.interface, table.channel, table.bitrate_bps))
-        link = RealLink(name, rig.clock, raw, log=_line_for(self._sinks.frame, name))
-        bus = Bus(name, rig.clock, link, self._blueprint.databases[name])
+        table, log = self._file.bus[name], _line_for(self._sinks.frame, name)
+
+        def opened() -> RealLink:
+            return open_real(
+                name,
+                self._paced_clock,
+                interface=table.interface,
+                channel=table.channel,
+                bitrate_bps=table.bitrate_bps,
+                log=log,
+            )
+
+        link = self._told("bus", name, opened)
+        bus = Bus(name, self._rig.clock, link, self._blueprint.databases[name])
         self._closing.callback(bus.close)
-        rig.buses[name] = bus
+        self._rig.buses[name] = bus
 
     def _bridge(self, name: str, wire: CanWire) -> None:
         from hil.can.bridge import Bridge
-        from hil.can.real import open_real
+        from hil.can.opening import open_bus
 
         table = self._file.bus[name]
         channel = table.channels.get(self._program, table.channel)
-        raw = self._told("bus", name, lambda: open_real(table.interface, channel, table.bitrate_bps))
-        bridge = Bridge(wire, raw, self._rig.clock)
+        raw = self._told("bus", name, lambda: open_bus(table.interface, channel, table.bitrate_bps, echo=False))
+        bridge = Bridge(wire, raw, self._paced_clock)
         self._closing.callback(bridge.close)
+
+    @property
+    def _paced_clock(self) -> WallClock:
+        clock = self._rig.clock
+        if not isinstance(clock, WallClock):
+            raise ConfigError(f"{self._file.file}: a real interface needs a paced clock; set rig.pace")
+        return clock
 
     def _told(self, kind: str, name: str, opening: Callable[[], Kind]) -> Kind:
         """Open something real; when that fails, say where it was asked for.
@@ -227,7 +245,7 @@ class Assembly:
         rig.twins[name] = made
         rig.faults.register(name, made)
         if self._program == HERE:
-            self._library.attach(_address(name, table), made)
+            self._library.attach(_address(name, table), made, self._blueprint.gates.get(name))
 
     def _visa(self, name: str, table: InstrumentTable, *, simulated: bool) -> object:
         from hil.visa.door import open_manager
@@ -253,6 +271,8 @@ class Assembly:
         self._closing.callback(opened.close)
         rig.identities[name] = opened.identity._asdict()
         opened.impose_limits(table.limits)
+        if simulated and table.hazard:
+            rig.safe_state.add(name, table, opened)
         return opened
 
     def _transcript(self, name: str) -> Callable[[str, str], None]:

@@ -5,7 +5,7 @@ Opening a world from a blueprint builds objects and touches no file, so that a f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
@@ -14,15 +14,18 @@ from hil.article import Article, AsBuilt
 from hil.device import Device
 from hil.errors import ConfigError
 from hil.rig.checks import resolve
+from hil.rig.waveforms import load_waveforms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from hil.can.database import Database
     from hil.noise import Streams
     from hil.rig.model import RigFile
     from hil.rig.plant_host import Plant
     from hil.rtl.design import Design
+    from hil.visa.gate import Gate
 
 Kind = TypeVar("Kind")
 
@@ -44,6 +47,8 @@ class Blueprint:
     """Class and as-built data of the simulated article by name; of RTL, of the board around it."""
     designs: Mapping[str, Design]
     """The RTL of an article by name."""
+    gates: Mapping[str, Gate] = field(default_factory=dict["str", "Gate"])
+    """What a hazardous instrument may be sent, by its name."""
     plant: tuple[PlantClass, BaseModel] | None = None
     """Class and vehicle of the plant, if the rig has one."""
 
@@ -56,10 +61,12 @@ class Blueprint:
                 or as-built data that do not fit the article.
         """
         designs = {name: _design(file, name) for name, table in file.dut.items() if table.rtl}
+        drivers = {name: resolve(file, "instrument", name, "driver") for name in file.instrument}
         return cls(
             file=file,
             databases=_databases(file),
-            drivers={name: resolve(file, "instrument", name, "driver") for name in file.instrument},
+            drivers=drivers,
+            gates=_gates(file, drivers),
             twins={
                 name: resolve(file, "instrument", name, "model")
                 for name, table in file.instrument.items()
@@ -74,6 +81,31 @@ class Blueprint:
             designs=designs,
             plant=None if file.plant is None else _plant(file),
         )
+
+
+def _gates(file: RigFile, drivers: Mapping[str, type[object]]) -> dict[str, Gate]:
+    from hil.visa.driver import Driver
+    from hil.visa.gate import Gate
+
+    found: dict[str, Gate] = {}
+    for name, table in file.instrument.items():
+        driver = drivers[name]
+        if not table.hazard or not issubclass(driver, Driver):
+            continue
+        try:
+            found[name] = Gate(name, driver, table.limits, allow=table.allow, sequences=waveforms(table.sequences))
+        except (ConfigError, ValueError) as problem:
+            raise ConfigError(f"{file.where('instrument', name)}: {problem}") from problem
+    return found
+
+
+def waveforms(path: Path | None) -> list[str] | None:
+    """The SHA-256 of every waveform a file lists; None without a file, which allows any.
+
+    Raises:
+        ConfigError: when the file cannot be read, or says something else.
+    """
+    return None if path is None else list(load_waveforms(path))
 
 
 def _databases(file: RigFile) -> dict[str, Database]:

@@ -6,7 +6,7 @@ is closed, last first, on every way out.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,11 +15,13 @@ from hil.errors import HilError
 from hil.faults import Fault, FaultInjector, Injection
 from hil.io.card import IoCard
 from hil.noise import Streams
+from hil.rig.safe_state import SafeState
 from hil.signal import Check, Timeline
+from hil.units import s
 from hil.wiring import Wiring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
     from hil.article import Article
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from hil.rtl.build import Built
     from hil.rtl.host import FpgaHost
     from hil.rtl.trace import PortTrace
+    from hil.safety.launch import KeeperLink
     from hil.visa.twin import Twin
 
 Kind = TypeVar("Kind")
@@ -89,6 +92,10 @@ class Rig:
         """What runs them."""
         self.traces: dict[str, PortTrace] = {}
         """What went over their ports, as waveforms."""
+        self.safe_state = SafeState(clock)
+        """What makes hazardous instruments safe that are simulated in this program."""
+        self.keeper: KeeperLink | None = None
+        """The keeper of a rig with hazards on a bench."""
         self._undo: list[tuple[str, Callable[[], None]]] = []
         self._secure = _nothing if self.file.rig.is_virtual else sinks.secure
         self.closing = ExitStack()
@@ -147,6 +154,44 @@ class Rig:
         """
         return self._named("path", name, self.file.path)
 
+    # -- phases and holds -----------------------------------------------------------------------------------
+
+    def enter(self, phase: str) -> None:
+        """Say that the articles are in another phase, so that the safe sequence of that phase holds from now on.
+
+        Args:
+            phase: unpowered, powered, pressurised, flashing or armed.
+
+        Raises:
+            ConfigError: for a phase there is not.
+            KeeperError: when the keeper is gone.
+        """
+        self.safe_state.enter(phase)
+        self.sinks.stimulus("rig.phase", phase)
+        if self.keeper is not None:
+            self.keeper.enter(phase)
+
+    @contextmanager
+    def hold(self, why: str, *, most_ns: int | None = None) -> Generator[None]:
+        """While the block runs the test may stand still: a debugger, a single step, an operator who takes over.
+
+        Args:
+            why: for the record.
+            most_ns: how long at most [ns]; what the rig file allows unless given.
+
+        Raises:
+            KeeperError: when the keeper is gone.
+        """
+        self.sinks.stimulus("rig.hold", why)
+        if self.keeper is not None:
+            self.keeper.hold(why, None if most_ns is None else most_ns / s)
+        try:
+            yield
+        finally:
+            if self.keeper is not None:
+                self.keeper.resume()
+            self.sinks.stimulus("rig.resume", why)
+
     # -- faults and undo ----------------------------------------------------------------------------------
 
     def inject(
@@ -199,6 +244,7 @@ class Rig:
                 fn()
             except Exception as problem:  # an undo is anybody's code; whatever it raises, the others must still run
                 problems.append(f"undo of {what}: {_told(problem)}")
+        problems += self.safe_state.reach()
         try:
             self.closing.close()
         except (HilError, OSError) as problem:

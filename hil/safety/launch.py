@@ -49,9 +49,31 @@ def start_keeper(plan: KeeperPlan) -> KeeperDoor:
         KeeperError: when it could not begin: the rig is held by somebody else, an instrument does not answer.
         UnsafeError: when the rig could not be confirmed safe.
     """
+    child, told = _started(plan)
+    if "control" not in told:
+        child.wait(_BEGIN_S)
+        raise _refusal(plan, told)
+    _CHILDREN[told["pid"]] = child
+    return KeeperDoor(told["control"], told["pid"], told["doors"])
+
+
+def run_safe_only(plan: KeeperPlan) -> None:
+    """Have a rig made safe, and nothing else.
+
+    Raises:
+        KeeperError: when the keeper could not begin.
+        UnsafeError: when the rig could not be confirmed safe.
+    """
+    child, told = _started(plan)
+    if child.wait(_BEGIN_S) != 0:
+        raise _refusal(plan, told)
+
+
+def _started(plan: KeeperPlan) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+    """The keeper's process, and the first thing it said."""
     if plan.record is not None:
         Path(plan.record).parent.mkdir(parents=True, exist_ok=True)
-    log = sys.stderr if plan.record is None else Path(plan.record).with_suffix(".log").open("ab")
+    log = subprocess.DEVNULL if plan.record is None else Path(plan.record).with_suffix(".log").open("ab")
     try:
         child = subprocess.Popen(
             [sys.executable, "-m", "hil.safety.process"],
@@ -59,24 +81,22 @@ def start_keeper(plan: KeeperPlan) -> KeeperDoor:
             stdout=subprocess.PIPE,
             stderr=log,
             start_new_session=True,
-            cwd="/",
         )
     finally:
-        if log is not sys.stderr:
+        if not isinstance(log, int):
             log.close()
     assert child.stdin is not None
     assert child.stdout is not None
     child.stdin.write(plan.model_dump_json().encode())
     child.stdin.close()
-    line = _first_line(child)
+    line = child.stdout.readline()
     child.stdout.close()
-    told: dict[str, Any] = json.loads(line) if line else {}
-    if "control" not in told:
-        child.wait(_BEGIN_S)
-        kind = UnsafeError if told.get("unsafe") else KeeperError
-        raise kind(str(told.get("error", f"the keeper of {plan.rig} ended before it said anything")))
-    _CHILDREN[told["pid"]] = child
-    return KeeperDoor(told["control"], told["pid"], told["doors"])
+    return child, json.loads(line) if line else {}
+
+
+def _refusal(plan: KeeperPlan, told: Mapping[str, Any]) -> KeeperError | UnsafeError:
+    why = str(told.get("error", f"the keeper of {plan.rig} ended before it said anything"))
+    return UnsafeError(why) if told.get("unsafe") else KeeperError(why)
 
 
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
@@ -92,11 +112,6 @@ def exit_code_of(door: KeeperDoor, within_s: float = _BEGIN_S) -> int | None:
         return child.wait(within_s)
     except subprocess.TimeoutExpired:
         return None
-
-
-def _first_line(child: subprocess.Popen[bytes]) -> bytes:
-    assert child.stdout is not None
-    return child.stdout.readline()
 
 
 class KeeperLink:

@@ -100,6 +100,7 @@ class _Process:
             keeper.holds(self._lease)
             self._record.write("taken over", t_ns=clock.now, token=self._lease.token)
         if self._plan.safe_only:
+            _say(state=keeper.state.value)
             return self._end()
         self._serve()
         clock.wait(None, lambda: keeper.over, "the end of the run")

@@ -245,6 +245,14 @@ class Driver(Closed):
         self._session.write(command)
         self._wrote(command)
 
+    def say(self, command: str) -> None:
+        """Send a command and ask for nothing.
+
+        Raises:
+            InstrumentError: when the instrument cannot be reached.
+        """
+        self._session.write(command)
+
     def write_block(self, header: str, data: bytes) -> None:
         """Send a command that ends in a binary block and, by policy, read the error queue.
 

@@ -14,7 +14,7 @@ from hil.visa.bounds import Bounds
 from hil.visa.declare import Action, Setting, declared
 from hil.visa.scpi.arguments import Channels, Rest, arguments
 from hil.visa.scpi.errors import ScpiError
-from hil.visa.scpi.parser import parse
+from hil.visa.scpi.parser import Kind, parse
 from hil.visa.scpi.tree import Command, Tree
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class Gate:
         driver: the class whose declarations are the list.
         limits: the rig file's limits, as :meth:`hil.visa.bounds.Bounds.narrow` takes them.
         allow: headers beside those declared, for example ``CAL:DATE?``.
-        sequences: SHA-256 of every waveform that may be loaded, hexadecimal; None allows any.
+        sequences: SHA-256 of every waveform that may be loaded, of its block or of the message where it has none,
+            hexadecimal; None allows any.
 
     Raises:
         ConfigError: for a limit on a quantity the driver does not have.
@@ -156,7 +157,8 @@ class Gate:
                 return Ruling(f"{unit.header} is not on the list of what a {self._driver.__name__} may be sent")
             return Ruling(f"{shown!r} is not complete: {unlisted.entry}")
         if command.pattern in self._driver.loads and self._sequences is not None:
-            digest = hashlib.sha256(message).hexdigest()
+            blocks = [token.text for token in unit.tokens if token.kind is Kind.BLOCK]
+            digest = hashlib.sha256(blocks[0].encode("latin-1") if blocks else message).hexdigest()
             if digest not in self._sequences:
                 return Ruling(f"{unit.header} loads a waveform that is not listed (sha256 {digest})")
         rule = self._rules.get(command.pattern)

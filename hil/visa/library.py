@@ -17,11 +17,14 @@ from pyvisa.util import LibraryPath
 
 from hil.errors import InstrumentError
 from hil.units import ms
+from hil.visa.scpi.errors import ScpiError
+from hil.visa.scpi.parser import split_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from hil.clock import Clock
+    from hil.visa.gate import Gate
     from hil.visa.scpi.engine import Engine
 
 _DEFAULT_TIMEOUT_MS = 2_000
@@ -50,10 +53,11 @@ class _OwnPath(LibraryPath):
 class _Open:
     """One open session."""
 
-    __slots__ = ("attributes", "end", "engine", "name", "srq_enabled", "stop", "timeout_ns")
+    __slots__ = ("attributes", "end", "engine", "gate", "name", "srq_enabled", "stop", "timeout_ns")
 
-    def __init__(self, engine: Engine, name: str, attributes: dict[int, object]) -> None:
+    def __init__(self, engine: Engine, gate: Gate | None, name: str, attributes: dict[int, object]) -> None:
         self.engine = engine
+        self.gate = gate
         self.name = name
         self.attributes = attributes
         self.end = True
@@ -77,11 +81,17 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._engines: dict[str, Engine] = {}
+        self._gates: dict[str, Gate] = {}
         self._sessions: dict[int, _Open] = {}
         self._next_handle = 1
 
-    def attach(self, resource_name: str, twin: Attachable) -> None:
+    def attach(self, resource_name: str, twin: Attachable, gate: Gate | None = None) -> None:
         """Put a simulated instrument on an address.
+
+        Args:
+            resource_name: the address.
+            twin: the instrument.
+            gate: what it may be sent, as a keeper rules on a bench; anything unless given.
 
         Raises:
             InstrumentError: for a name that is not a VISA resource name, or taken already.
@@ -93,6 +103,8 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
         if name in self._engines:
             raise InstrumentError(f"{resource_name} is taken already; give every simulated instrument its own address")
         self._engines[name] = twin.engine
+        if gate is not None:
+            self._gates[name] = gate
 
     @contextmanager
     def registered(self) -> Generator[None]:
@@ -111,7 +123,7 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
 
         def view(_argument: str = "") -> SimVisaLibrary:
             library = SimVisaLibrary(self._clock)
-            library._engines = self._engines
+            library._engines, library._gates = self._engines, self._gates
             views.append(library)
             return library
 
@@ -169,7 +181,7 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
             ResourceAttribute.suppress_end_enabled: constants.VI_FALSE,
         }
         handle = VISASession(self._handle())
-        self._sessions[handle] = _Open(engine, name, attributes)
+        self._sessions[handle] = _Open(engine, self._gates.get(name), name, attributes)
         return handle, self.handle_return_value(handle, StatusCode.success)
 
     def close(self, session: VISASession | VISARMSession | VISAEventContext) -> StatusCode:
@@ -187,7 +199,8 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
     def write(self, session: VISASession, data: bytes) -> tuple[int, StatusCode]:
         """Send bytes; sending takes no rig time and never fails, as a network buffer never does."""
         opened = self._sessions.get(session) or self._invalid()
-        opened.engine.receive(data, end=opened.end)
+        if opened.gate is None or self._may_pass(opened, data):
+            opened.engine.receive(data, end=opened.end)
         return len(data), _SUCCESS
 
     def read(self, session: VISASession, count: int) -> tuple[bytes, StatusCode]:
@@ -342,6 +355,19 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
             if until is not None and engine.ready_ns > until:
                 clock.wait(until)
                 self._fail(StatusCode.error_timeout)
+
+    @staticmethod
+    def _may_pass(opened: _Open, data: bytes) -> bool:
+        """Whether a hazardous instrument may get this; a refusal stands in its error queue, as behind a keeper."""
+        gate, engine = opened.gate, opened.engine
+        assert gate is not None
+        messages, rest = split_messages(data, end=opened.end)
+        refusals = [ruling.refusal for message in messages if (ruling := gate.rule(message)).refusal]
+        if rest:
+            refusals.append("a message was sent in pieces; send it whole")
+        for refusal in refusals:
+            engine.status.report(ScpiError(-203, f"keeper: {refusal}"))
+        return not refusals
 
     def _time_out(self, opened: _Open) -> NoReturn:
         until = None if opened.timeout_ns is None else self._clock.now + opened.timeout_ns

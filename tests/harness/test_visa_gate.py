@@ -77,7 +77,7 @@ def test_a_header_of_the_rig_file_passes_beside_those_declared():
 
 def test_a_waveform_loads_only_when_it_is_listed_by_its_hash():
     load, other = b'MEM:DATA "WFM1:H1",#14abcd', b'MEM:DATA "WFM1:H1",#14abce'
-    gate = Gate("siggen", KeysightN5182B, {}, sequences={hashlib.sha256(load).hexdigest()})
+    gate = Gate("siggen", KeysightN5182B, {}, sequences={hashlib.sha256(b"abcd").hexdigest()})
 
     assert gate.rule(load).refusal == ""
     assert "loads a waveform that is not listed" in gate.rule(other).refusal

@@ -41,6 +41,7 @@ STANDARD_ERRORS: Mapping[int, str] = MappingProxyType(
         -171: "Invalid expression",
         -178: "Expression data not allowed",
         -200: "Execution error",
+        -203: "Command protected",
         -211: "Trigger ignored",
         -213: "Init ignored",
         -221: "Settings conflict",

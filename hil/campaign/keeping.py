@@ -1,0 +1,116 @@
+"""A run's keeper: started before anything is energised, told of every test, ended with a confirmed safe state."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from hil.errors import EvidenceError, HilError
+from hil.rig.keeping import keeper_plan
+from hil.safety.errors import KeeperError, UnsafeError
+from hil.safety.launch import KeeperDoor, KeeperLink, exit_code_of, start_keeper
+from hil.safety.record import RECORD, read_record
+from hil.units import ms
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hil.rig.model import RigFile
+    from hil.rig.world import Rig
+
+_PROGRESS_NS = 200 * ms
+_STATE_SAFE = "SAFE-CONFIRMED"
+_END_S = 15.0
+
+
+class Keeping:
+    """This process's connection to the keeper of its run.
+
+    Args:
+        door: where the keeper is.
+        folder: the run folder, in the process that started it.
+    """
+
+    def __init__(self, door: KeeperDoor, folder: Path | None) -> None:
+        self.keeper = door
+        self._folder = folder
+        self._link = KeeperLink(door)
+
+    @classmethod
+    def start(cls, file: RigFile, folder: Path) -> Keeping:
+        """Start the keeper of a rig and wait until the rig is confirmed safe.
+
+        Raises:
+            KeeperError: when it could not begin.
+            UnsafeError: when the rig is not safe.
+        """
+        return cls(start_keeper(keeper_plan(file, who=f"run {folder.name}", record=folder / RECORD)), folder)
+
+    @classmethod
+    def join(cls, door: str) -> Keeping:
+        """Take part in a run whose keeper another process started.
+
+        Raises:
+            KeeperError: when it is gone.
+        """
+        return cls(KeeperDoor.load(door), None)
+
+    @property
+    def door(self) -> str:
+        """Where the keeper is, as text for another process of the run."""
+        return self.keeper.dump()
+
+    def begin(self, test: str) -> None:
+        """A test begins.
+
+        Raises:
+            KeeperError: when the keeper does not allow it.
+        """
+        self._link.begin(test)
+
+    def watch(self, rig: Rig) -> None:
+        """Tell the keeper of progress while the world of a test runs, and have the rig made safe when it is closed."""
+        rig.keeper = self._link
+        rig.clock.every(_PROGRESS_NS, self._link.progress)
+        rig.closing.callback(self._link.make_safe)
+
+    def give_up(self) -> None:
+        """A world could not be opened: have the rig made safe.
+
+        Raises:
+            HilError: when it is not confirmed safe.
+        """
+        self._link.make_safe()
+
+    def end(self) -> str:
+        """The run is over; which output could not be confirmed safe, "" when all are."""
+        if self._folder is None:
+            with suppress(HilError):
+                self._link.leave()
+            return ""
+        try:
+            self._link.end()
+        except UnsafeError as problem:
+            return str(problem)
+        except KeeperError:
+            exit_code_of(self.keeper, _END_S)  # it has ended by itself: its record says how
+        return unsafe_in(self._folder)
+
+
+def unsafe_in(folder: Path) -> str:
+    """What the record of a run's keeper says is not safe; "" when it ended with a confirmed safe state."""
+    path = folder / RECORD
+    if not path.exists():
+        return ""
+    try:
+        lines = read_record(path)
+    except EvidenceError as problem:
+        return f"UNSAFE: the keeper's record cannot be read: {problem}"
+    if lines and lines[-1]["what"] == "refused":
+        return ""
+    last = lines[-1] if lines else {}
+    if last.get("what") == "ended" and last.get("state") == _STATE_SAFE:
+        return ""
+    if last.get("what") == "ended":
+        return f"UNSAFE: {last.get('why')}"
+    return "UNSAFE: the keeper died before it confirmed a safe state; run `hil safe` with the rig file"

@@ -1,0 +1,40 @@
+"""``hil safe``: make a rig safe by hand, whoever left it how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hil.errors import HilError
+from hil.limits import Outcome
+from hil.rig.keeping import has_keeper, keeper_plan
+from hil.rig.loader import load_rig
+from hil.safety.errors import KeeperError, UnsafeError
+from hil.safety.launch import run_safe_only
+
+
+@click.command()
+@click.argument("rig", type=click.Path(path_type=Path))
+def safe(rig: Path) -> None:
+    """Run the safe sequences of RIG, read everything back, and free its lease when it is confirmed safe.
+
+    It takes over a rig whose keeper died or that is UNSAFE, never one that somebody holds. Exit code 0: safe. 13:
+    nothing could be done, the message says why. 14: UNSAFE.
+    """
+    try:
+        file = load_rig(rig)
+        if not has_keeper(file):
+            click.echo(f"{rig.as_posix()}: has no hazardous instrument on an address; there is nothing to make safe")
+            return
+        run_safe_only(keeper_plan(file, who="hil safe", safe_only=True))
+    except UnsafeError as problem:
+        click.echo(f"UNSAFE: {problem}", err=True)
+        raise SystemExit(Outcome.UNSAFE.exit_code) from problem
+    except KeeperError as problem:
+        click.echo(str(problem), err=True)
+        raise SystemExit(Outcome.ERROR.exit_code) from problem
+    except HilError as problem:
+        click.echo(str(problem), err=True)
+        raise SystemExit(2) from problem
+    click.echo(f"{file.rig.name}: SAFE-CONFIRMED")

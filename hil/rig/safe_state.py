@@ -1,0 +1,77 @@
+"""The safe state of a rig whose hazardous instruments are simulated in the test's own program.
+
+What a keeper does on a bench is done here in rig time, with the same sequences and the same read-back, so that a safe
+sequence that does not make safe is found in CI.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from hil.errors import ConfigError
+from hil.rig.model import Phase
+from hil.safety.sequence import run_sequence
+from hil.toml_lines import did_you_mean
+
+if TYPE_CHECKING:
+    from hil.clock import Clock
+    from hil.rig.model import InstrumentTable
+    from hil.visa.driver import Driver
+
+PHASES: tuple[Phase, ...] = get_args(Phase)
+"""The phases that articles can be in."""
+
+
+class SafeState:
+    """Runs the safe sequence of every instrument, and says what is not safe.
+
+    Args:
+        clock: the rig clock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.phase: Phase = "powered"
+        self._clock = clock
+        self._outputs: dict[str, tuple[InstrumentTable, Driver]] = {}
+
+    def add(self, name: str, table: InstrumentTable, driver: Driver) -> None:
+        """Make an instrument safe at the end."""
+        self._outputs[name] = (table, driver)
+
+    def enter(self, phase: str) -> None:
+        """The articles are in another phase: another safe sequence holds.
+
+        Raises:
+            ConfigError: for a phase there is not.
+        """
+        for known in PHASES:
+            if known == phase:
+                self.phase = known
+                return
+        raise ConfigError(f"there is no phase {phase!r}{did_you_mean(phase, PHASES)}")
+
+    def reach(self) -> list[str]:
+        """Run all sequences, once; what is not safe, one sentence for each step that failed."""
+        troubles: list[str] = []
+        outputs, self._outputs = self._outputs, {}
+        for name, (table, driver) in outputs.items():
+            steps = table.safe_in.get(self.phase, table.safe)
+            results = run_sequence(steps, _Line(driver), lambda: self._clock.now)
+            troubles += [f"UNSAFE: {name}: {result.trouble}" for result in results if result.trouble]
+        return troubles
+
+
+class _Line:
+    """An instrument through its driver's session."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def send(self, text: str) -> None:
+        """Send a command; its error queue is not asked, what reads back decides."""
+        self._driver.say(text)
+
+    def ask(self, text: str, within_ns: int) -> str | None:
+        """Send a query; it waits for its own time-out."""
+        del within_ns
+        return self._driver.query(text)
