@@ -1,13 +1,12 @@
-"""The conversation with an I/O card on the network: greeting, commands and their answers, comparison of clocks."""
+"""The conversation with an I/O card or a simulated world: greeting, commands and answers, comparison of clocks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hil.clock import Stopwatch
 from hil.errors import InstrumentError
 from hil.io import stream
-from hil.io.card import Accuracy
 from hil.io.card_clock import CardClock
 from hil.io.line_link import LineLink
 from hil.units import format_time, ms, s
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from hil.clock import Clock
 
 Found = TypeVar("Found")
+Greeting = TypeVar("Greeting", stream.Hello, stream.World)
 
 _ANSWER_NS = 2 * s  # how long a command may take to be acknowledged [ns]
 _COMPARE_NS = 1 * s  # how often the clocks are compared [ns]
@@ -25,16 +25,17 @@ _SILENCE_S = 3.0  # without an answer for so long, a connection that looks open 
 _FIRST_TRIPS = 8  # round trips before the first stamp is converted
 
 
-class Conversation:
-    """What is said with one card.
+class Conversation(Generic[Greeting]):
+    """What is said with one card, or one world.
 
     Args:
-        name: what the rig calls the card.
+        name: what the rig calls it.
         address: where it is, ``tcp://host:port``.
         clock: the rig clock, a paced one.
-        on_sample: called on the clock with every sample and its stamp in rig time [ns].
+        greeting: what it must say first.
+        on_said: called on the clock with everything it says unasked, and its stamp in rig time [ns].
         on_lost: called once on the clock when the connection is lost.
-        on_accuracy: called with what readings are worth, whenever the clocks were compared.
+        on_compared: called with the greeting and the uncertainty of stamps [ns], whenever the clocks were compared.
 
     Raises:
         InstrumentError: when it does not answer, or speaks another protocol.
@@ -46,58 +47,79 @@ class Conversation:
         address: str,
         *,
         clock: Clock,
-        on_sample: Callable[[stream.Sample, int], None],
+        greeting: type[Greeting],
+        on_said: Callable[[stream.Stamped, int], None],
         on_lost: Callable[[], None],
-        on_accuracy: Callable[[Accuracy], None],
+        on_compared: Callable[[Greeting, int], None],
     ) -> None:
         if clock.pace == "virtual":
-            raise InstrumentError(f"{name}: a card at {address} is reached in wall time; set the rig's pace")
+            raise InstrumentError(f"{name}: {address} is reached in wall time; set the rig's pace")
         self.lost = ""
         """When the connection was lost, and why; empty as long as it is there."""
         self._name = name
         self._address = address
         self._clock = clock
-        self._on_sample = on_sample
+        self._greeting = greeting
+        self._on_said = on_said
         self._on_lost = on_lost
-        self._on_accuracy = on_accuracy
+        self._on_compared = on_compared
         self._card_clock = CardClock()
-        self._hello: stream.Hello | None = None
+        self._hello: Greeting | None = None
         self._question = 0
-        self._answers: dict[int, stream.Done | stream.Refused | stream.Time] = {}
+        self._answers: dict[int, stream.Answer] = {}
+        self._told: dict[int, str] = {}
         self._asked: dict[int, int] = {}
         self._unanswered: Stopwatch | None = None
-        self._early: list[stream.Sample] | None = []
+        self._early: list[stream.Stamped] | None = []
         self._link = LineLink(name, address, clock=clock, on_line=self._line, on_end=self._end)
         try:
             self.hello = self._begin()
-            """What the card said of itself."""
+            """What it said of itself."""
         except InstrumentError:
             self._link.close()
             raise
         self._comparing = clock.every(_COMPARE_NS, self._compare)
 
     def close(self) -> None:
-        """End it; outputs of the card stay as they are."""
+        """End it; outputs stay as they are."""
         self._comparing.cancel()
         self._link.close()
 
-    def command(self, question: Callable[[int], stream.Asked], what: str) -> None:
-        """Ask for something, and wait until the card has done it.
+    def command(self, question: Callable[[int], stream.Asked], what: str) -> stream.Answer:
+        """Ask for something, and wait until it is done.
 
         Args:
             question: makes the message from its number.
             what: what it does, in words.
 
+        Returns:
+            The answer; its ``id`` is the question's number.
+
         Raises:
-            InstrumentError: when the card refuses, does not acknowledge, or is lost.
+            InstrumentError: when it is refused or not acknowledged, or the connection is lost.
+            ClockError: in an event callback, which may not wait; nothing was sent.
+        """
+        self._clock.wait(self._clock.now, what=what)
+        self.demand()
+        number = self._send(question)
+        answer = self._await(self._answer_to(number), f"an acknowledgement of {what}")
+        if isinstance(answer, stream.Refused):
+            raise self._refusal(what, answer)
+        return answer
+
+    def tell(self, question: Callable[[int], stream.Asked], what: str) -> int:
+        """Ask for something without waiting, as in an event callback; a refusal ends the wait that it meets.
+
+        Returns:
+            The question's number.
+
+        Raises:
+            InstrumentError: when the connection is lost.
         """
         self.demand()
-        self._question += 1
-        number = self._question
-        self._link.send(stream.encode(question(number)))
-        answer = self._await(lambda: self._answers.pop(number, None), f"an acknowledgement of {what}")
-        if isinstance(answer, stream.Refused):
-            raise InstrumentError(f"{what} was refused by the card at {self._address}: {answer.why}")
+        number = self._send(question)
+        self._told[number] = what
+        return number
 
     def demand(self, seen: str = "") -> None:
         """Go on only when the connection is there; ``seen`` says what was seen last, for the message.
@@ -113,22 +135,22 @@ class Conversation:
 
     # -- the beginning ------------------------------------------------------------------------------------
 
-    def _begin(self) -> stream.Hello:
+    def _begin(self) -> Greeting:
         """Take its greeting, compare clocks, and convert what it said before they were compared."""
-        hello = self._await(lambda: self._hello, "the greeting of an I/O card")
+        hello = self._await(lambda: self._hello, f"the greeting {self._greeting.__name__!r}")
         if hello.protocol != stream.PROTOCOL:
             raise InstrumentError(
-                f"{self._name}: {self._address} speaks version {hello.protocol} of the I/O card protocol, the harness "
-                f"speaks {stream.PROTOCOL}; use the same release on both sides"
+                f"{self._name}: {self._address} speaks version {hello.protocol} of the protocol, the harness speaks "
+                f"{stream.PROTOCOL}; use the same release on both sides"
             )
         for _ in range(_FIRST_TRIPS):
-            self._await(self._answer_to(self._ask_time()), "what the card's clock says")
+            self._await(self._answer_to(self._ask_time()), "what its clock says")
         early, self._early = self._early or [], None
-        for sample in early:
-            self._convert(sample)
+        for said in early:
+            self._convert(said)
         return hello
 
-    def _answer_to(self, number: int) -> Callable[[], stream.Done | stream.Refused | stream.Time | None]:
+    def _answer_to(self, number: int) -> Callable[[], stream.Answer | None]:
         return lambda: self._answers.pop(number, None)
 
     def _await(self, look: Callable[[], Found | None], what: str) -> Found:
@@ -151,14 +173,17 @@ class Conversation:
 
     # -- on the clock -------------------------------------------------------------------------------------
 
-    def _ask_time(self) -> int:
+    def _send(self, question: Callable[[int], stream.Asked]) -> int:
         self._question += 1
-        self._asked[self._question] = self._clock.now
-        self._link.send(stream.encode(stream.AskTime(self._question)))
+        self._link.send(stream.encode(question(self._question)))
         return self._question
 
+    def _ask_time(self) -> int:
+        self._asked[self._question + 1] = self._clock.now
+        return self._send(stream.AskTime)
+
     def _compare(self) -> None:
-        """Once a second: compare the clocks; a card that answers no more is lost."""
+        """Once a second: compare the clocks; one that answers no more is lost."""
         if self.lost:
             return
         if self._unanswered is None:
@@ -176,19 +201,29 @@ class Conversation:
             self._end(str(problem))
             return
         match message:
-            case stream.Sample():
+            case stream.Sample() | stream.Occurred():
                 if self._early is None:
                     self._convert(message)
                 else:
                     self._early.append(message)
             case stream.Time():
                 self._compared(message)
-            case stream.Done() | stream.Refused():
-                self._answers[message.id] = message
-            case stream.Hello():
+            case stream.Done() | stream.Refused() | stream.ReadValue():
+                self._answered(message)
+            case _ if isinstance(message, self._greeting):
                 self._hello = message
             case _:
-                self._end(f"it asked {message}, which a card does not")
+                self._end(f"it said {message}, which is not for it to say")
+
+    def _answered(self, answer: stream.Answer) -> None:
+        what = self._told.pop(answer.id, None)
+        if what is None:
+            self._answers[answer.id] = answer
+        elif isinstance(answer, stream.Refused):
+            raise self._refusal(what, answer)
+
+    def _refusal(self, what: str, answer: stream.Refused) -> InstrumentError:
+        return InstrumentError(f"{what} was refused at {self._address}: {answer.why}")
 
     def _compared(self, answer: stream.Time) -> None:
         asked_ns, now_ns, hello = self._asked.pop(answer.id, None), self._clock.now, self._hello
@@ -197,15 +232,14 @@ class Conversation:
             return
         self._card_clock.learn(asked_ns=asked_ns, answered_ns=now_ns, card_ns=answer.at_ns)
         self._unanswered = None
-        stamp_ns = hello.stamp_ns + self._card_clock.uncertainty_ns(now_ns + _COMPARE_NS)
-        self._on_accuracy(Accuracy(volts=hello.volts, amps=hello.amps, stamp_ns=stamp_ns))
+        self._on_compared(hello, self._card_clock.uncertainty_ns(now_ns + _COMPARE_NS))
         if self._early is not None:
             self._answers[answer.id] = answer
 
-    def _convert(self, sample: stream.Sample) -> None:
+    def _convert(self, said: stream.Stamped) -> None:
         """A stamp in rig time lies neither before the rig's beginning nor after now."""
         now_ns = self._clock.now
-        self._on_sample(sample, min(max(0, self._card_clock.rig_ns(sample.at_ns, now_ns=now_ns)), now_ns))
+        self._on_said(said, min(max(0, self._card_clock.rig_ns(said.at_ns, now_ns=now_ns)), now_ns))
 
     def _end(self, why: str) -> None:
         if not self.lost:

@@ -1,4 +1,4 @@
-r"""The messages of an I/O card on a network: one JSON object a line, UTF-8, line feed at the end.
+r"""The messages of an I/O card, or of a simulated world, on a network: one JSON object a line, line feed at the end.
 
 Text, because every language and every laboratory controller writes it, because a dialogue can be read and typed with
 netcat, and because a card says something only when a reading changes. The first client of a card may be slow; a card
@@ -13,6 +13,9 @@ what was before. A message with an unknown kind, a missing or unknown field, or 
     {"kind": "sample", "channel": "ai_sense", "quantity": "volts", "value": 3.995, "at_ns": 1200034000}
     {"kind": "drive", "id": 7, "channel": "ao_sense", "volts": 4.0}
     {"kind": "done", "id": 7, "at_ns": 1200510000}
+
+A program that runs models says ``world`` instead of ``hello``, and is asked ``fault``, ``clear``, ``start``, ``watch``
+and ``read``; its plant says ``occurred``.
 
 >>> encode(Switch(id=3, channel="do_key", on=True))
 b'{"kind":"switch","id":3,"channel":"do_key","on":true}\n'
@@ -116,15 +119,90 @@ class AskTime:
     id: int
 
 
-Said: TypeAlias = Hello | Sample | Done | Refused | Time
-"""What a card says."""
-Asked: TypeAlias = Drive | Release | Switch | AskTime
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a program simulates: what faults can be put on, and what is true of its plant, with units."""
+
+    protocol: int
+    program: str
+    targets: tuple[str, ...]
+    truths: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PutFault:
+    """Put a fault on a part of the world now; it ends by ``clear``, or with the connection."""
+
+    id: int
+    target: str
+    fault: str
+    parameters: dict[str, bool | int | float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Take away the fault that the message ``fault`` put on."""
+
+    id: int
+    fault: int
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Let the plant step."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Say a truth of the plant from now on, as samples of the channel of its name with the quantity ``truth``."""
+
+    id: int
+    truth: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What is a truth of the plant as of its last step?"""
+
+    id: int
+    truth: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadValue:
+    """The answer to ``read``, in the truth's unit."""
+
+    id: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Occurred:
+    """Something happened to the plant, by name; the world's clock [ns]."""
+
+    name: str
+    at_ns: int
+
+
+Greeting: TypeAlias = Hello | World
+"""What is said first."""
+Stamped: TypeAlias = Sample | Occurred
+"""What is said unasked."""
+Answer: TypeAlias = Done | Refused | Time | ReadValue
+"""What is said to a question."""
+Said: TypeAlias = Greeting | Stamped | Answer
+"""What a card or a world says."""
+Asked: TypeAlias = Drive | Release | Switch | AskTime | PutFault | Clear | Start | Watch | Read
 """What a client asks."""
 Message: TypeAlias = Said | Asked
 
 _KINDS: dict[str, type[Message]] = {
     "hello": Hello, "sample": Sample, "done": Done, "refused": Refused, "time": Time,
     "drive": Drive, "release": Release, "switch": Switch, "ask_time": AskTime,
+    "world": World, "fault": PutFault, "clear": Clear, "start": Start, "watch": Watch,
+    "read": Read, "value": ReadValue, "occurred": Occurred,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _FIELDS = {kind: {entry.name: str(entry.type) for entry in fields(kind)} for kind in _NAMES}
@@ -166,18 +244,31 @@ def decode(line: bytes) -> Message:
 
 def _value(line: bytes, key: str, kind: str, value: object) -> object:
     """A field's value, of the type that its annotation says."""
-    if kind == "tuple[str, ...]" and isinstance(value, list):
+    if kind.startswith("dict[") and isinstance(value, dict):
+        entries = cast("dict[str, object]", value)
+        allowed = (str,) if kind == "dict[str, str]" else (bool, int, float, str)
+        if all(isinstance(entry, allowed) and _is_finite(entry) for entry in entries.values()):
+            return entries
+    elif kind == "tuple[str, ...]" and isinstance(value, list):
         items = cast("list[object]", value)
         if all(isinstance(item, str) for item in items):
             return tuple(items)
     elif kind in ("bool", "bool | float") and isinstance(value, bool):
         return value
     elif kind in ("float", "bool | float") and isinstance(value, int | float) and not isinstance(value, bool):
-        if math.isfinite(value):
+        if _is_finite(value):
             return float(value)
     elif (kind == "str" and isinstance(value, str)) or (kind == "int" and type(value) is int):
         return value
     raise _wrong(line, f"has {key} = {value!r}, which is not {kind}")
+
+
+def _is_finite(value: object) -> bool:
+    """Whether a value is a number that a float can hold, or none at all."""
+    try:
+        return not isinstance(value, int | float) or math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _wrong(line: bytes, what: str) -> InstrumentError:

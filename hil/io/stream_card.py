@@ -51,9 +51,10 @@ class StreamCard(CardAtAddress):
             name,
             address,
             clock=timeline.clock,
-            on_sample=self._put,
+            greeting=stream.Hello,
+            on_said=self._put,
             on_lost=self._tell_who_watches,
-            on_accuracy=self._learn_accuracy,
+            on_compared=self._compared,
         )
         for port in self.ports:
             if port not in self._said.hello.channels:
@@ -145,16 +146,18 @@ class StreamCard(CardAtAddress):
                 name = f"{self.name}.{port}.{quantity}"
                 self._numbers[port, quantity] = _CardSignal(name, UNITS[quantity], self._timeline, self._asked_of)
 
-    def _put(self, sample: stream.Sample, at_ns: int) -> None:
+    def _put(self, sample: stream.Stamped, at_ns: int) -> None:
         """A sample came [ns rig time]; one of a channel the rig does not use is left out."""
+        if not isinstance(sample, stream.Sample):
+            return
         if sample.quantity == "level" and sample.channel in self._levels:
             self._levels[sample.channel].put_in_order(bool(sample.value), at_ns)
         number = self._numbers.get((sample.channel, sample.quantity))
         if number is not None:
             number.put_in_order(float(sample.value), at_ns)
 
-    def _learn_accuracy(self, accuracy: Accuracy) -> None:
-        self.accuracy = accuracy
+    def _compared(self, hello: stream.Hello, uncertainty_ns: int) -> None:
+        self.accuracy = Accuracy(hello.volts, hello.amps, hello.stamp_ns + uncertainty_ns)
 
     def _tell_who_watches(self) -> None:
         """End a wait that watches a channel: nothing is known of it any more."""

@@ -37,6 +37,14 @@ messages = st.one_of(
     st.builds(stream.Release, _ints, _names),
     st.builds(stream.Switch, _ints, _names, st.booleans()),
     st.builds(stream.AskTime, _ints),
+    st.builds(stream.World, _ints, _names, st.lists(_names).map(tuple), st.dictionaries(_names, _names)),
+    st.builds(stream.PutFault, _ints, _names, _names, st.dictionaries(_names, st.booleans() | _finite | _names)),
+    st.builds(stream.Clear, _ints, _ints),
+    st.builds(stream.Start, _ints),
+    st.builds(stream.Watch, _ints, _names),
+    st.builds(stream.Read, _ints, _names),
+    st.builds(stream.ReadValue, _ints, _finite),
+    st.builds(stream.Occurred, _names, _ints),
 )
 
 
@@ -173,7 +181,7 @@ def test_a_key_is_switched(served: ServedCard, bench: Bench) -> None:
 
 
 def test_a_voltage_beyond_the_range_is_refused_and_nothing_is_driven(served: ServedCard, bench: Bench) -> None:
-    with pytest.raises(InstrumentError, match=r"refused by the card .* beyond its range"):
+    with pytest.raises(InstrumentError, match=r"refused at tcp.* beyond its range"):
         bench.card.drive("ao_sense", 11.0)
     assert served.box["sense"].volts == 0.0
 
@@ -252,7 +260,7 @@ class Speaker:
         (stream.encode(stream.Hello(99, "old", (), 0.0, 0.0, 0)), "speaks version 99"),
         (b"220 mail.example.org ESMTP\n", "is no JSON"),
         (stream.encode(stream.Time(5, 0)), "question 5, which was not asked"),
-        (stream.encode(stream.AskTime(5)), "which a card does not"),
+        (stream.encode(stream.AskTime(5)), "which is not for it to say"),
     ],
 )
 def test_whoever_is_no_card_is_refused_in_words(said: bytes, why: str) -> None:
