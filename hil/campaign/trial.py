@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from hil.campaign.coverage import collected_of
+from hil.clock import WallClock
 from hil.closed import Closed
 from hil.coverage.bins import Bins
 from hil.errors import EvidenceError, HilError
@@ -90,6 +91,7 @@ class Trial(Closed):
     rig: Rig | None
     measurements: list[Measurement]
     checks: list[Check]
+    _doubts: list[str]
     _part: Part
     _evidence_class: str
     _recorder: SegmentRecorder
@@ -104,6 +106,7 @@ class Trial(Closed):
         self.rig = None
         self.measurements, self.checks = [], []
         self._closing, self._logs, self._body, self._epoch = [], {}, None, ""
+        self._doubts = []
         self._recorder = SegmentRecorder(desk.segments, nodeid=order.nodeid, index=part.index, attempt=part.attempt)
         self.coverage = TrialCoverage(desk.folder, part, desk.bins)
         file = desk.blueprint.file
@@ -129,6 +132,8 @@ class Trial(Closed):
         self.rig = self._opened(sinks)
         for name, identity in self.rig.identities.items():
             self._recorder.write("event", t_ns=0, what="instrument", name=name, **identity)
+        if isinstance(self.rig.clock, WallClock):
+            self.rig.clock.settle()
         for name, design in self.rig.designs.items():
             self._recorder.write("event", t_ns=0, what="design", name=name, **design.identity)
         return self.rig
@@ -175,7 +180,8 @@ class Trial(Closed):
             limits.append(Limit(name=name, unit=unit, low=limit[0], high=limit[1], origin="call"))
         if not limits and not info:
             raise HilError(f"measure: {self.desk.profile.no_limit(name)}; or take it for information with info=True")
-        taken = take(name, value, unit, None if info else limits, uncertainty=uncertainty, doubt=self._doubt())
+        doubt = "" if self.rig is None else self._doubt(self.rig.timeline.mark_ns)
+        taken = take(name, value, unit, None if info else limits, uncertainty=uncertainty, doubt=doubt)
         self.measurements.append(taken)
         fields = measurement_fields(taken, t_ns=self._now(), evidence_class=self._evidence_class)
         self._recorder.write("measurement", **fields)
@@ -295,6 +301,8 @@ class Trial(Closed):
             self._keep_signals(self.rig)
             if found.verdict not in (Verdict.PASS, Verdict.NOT_RUN):
                 self._keep_waves(self.rig)
+            if isinstance(self.rig.clock, WallClock):
+                self.note("lateness", **asdict(self.rig.clock.lateness.summary()))
             for name, fpga in self.rig.fpgas.items():
                 self.note("simulated", name=name, cycles=fpga.cycles, **fpga.inside)
         for log in self._logs.values():
@@ -319,14 +327,18 @@ class Trial(Closed):
         judged = [taken for taken in self.measurements if not taken.info]
         never = [name for name in self.order.measures if name not in {taken.name for taken in self.measurements}]
         verdicts = [taken.verdict for taken in judged]
-        late = bool(self.checks) and self._doubt()
-        good = Verdict.INCONCLUSIVE if late else Verdict.PASS
-        verdicts += [good if check.passed else Verdict.FAIL for check in self.checks]
+        verdicts += [
+            Verdict.FAIL if not check.passed else Verdict.INCONCLUSIVE if doubt else Verdict.PASS
+            for check, doubt in zip(self.checks, self._doubts, strict=True)
+        ]
+        late = "" if self.rig is None else self.rig.clock.lateness.beyond_limit()
+        verdicts += [Verdict.INCONCLUSIVE] if late else []
         verdict = judge_test(verdicts, never_taken=never)
         reasons = [f"{taken.name}: {taken.judgement.reason}" for taken in judged if taken.verdict is not Verdict.PASS]
         reasons += [
             f"{check.signal} {check.form} {check.condition}: {check.seen}" for check in self.checks if not check.passed
         ]
+        reasons += [doubt for doubt in dict.fromkeys(self._doubts) if doubt]
         reasons += [late] if late else []
         reasons += [f"{name} is declared by the test and was never taken" for name in never]
         if not verdicts and not never:
@@ -360,16 +372,18 @@ class Trial(Closed):
     def _now(self) -> int:
         return 0 if self.rig is None else self.rig.clock.now
 
-    def _doubt(self) -> str:
-        """Why a value taken now cannot be trusted: a wall clock that was late."""
-        late_ns = 0 if self.rig is None else self.rig.clock.late_since(0)
-        return f"the clock was {late_ns} ns late, beyond the rig's max_lateness" if late_ns else ""
+    def _doubt(self, since_ns: int) -> str:
+        """Why what was seen since a rig time cannot be trusted: a wall clock that was late meanwhile."""
+        if self.rig is None:
+            return ""
+        return self.rig.clock.lateness.doubt(since_ns, self.rig.clock.now)
 
     def _stimulus(self, what: str, detail: object) -> None:
         self._recorder.write("event", t_ns=self._now(), what="stimulus", stimulus=what, detail=detail)
 
     def _check(self, check: Check) -> None:
         self.checks.append(check)
+        self._doubts.append(self._doubt(check.mark_ns) if check.passed else "")
         self._recorder.write("event", t_ns=self._now(), what="check", **asdict(check))
 
     def _frame(self, bus: str, line: str) -> None:

@@ -71,7 +71,12 @@ def open_rig(
 def _clock(file: RigFile) -> Clock:
     if file.rig.is_virtual:
         return VirtualClock()
-    return WallClock(factor=file.rig.factor, max_lateness_ns=file.rig.max_lateness_ns)
+    return WallClock(
+        factor=file.rig.factor,
+        max_lateness_ns=file.rig.max_lateness_ns,
+        late_max=file.rig.late_ticks_max,
+        late_in_a_row_max=file.rig.late_in_a_row_max,
+    )
 
 
 class Assembly:

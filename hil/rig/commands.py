@@ -14,6 +14,7 @@ from hil.rig.blueprint import Blueprint
 from hil.rig.loader import load_rig
 from hil.rig.preflight import check_rig
 from hil.rig.schema import json_schema, key_table
+from hil.safety.lease_commands import grant_group, status_command
 from hil.toml_lines import dotted
 
 if TYPE_CHECKING:
@@ -114,3 +115,11 @@ def _leaves(keys: tuple[str, ...], value: object) -> Iterator[tuple[tuple[str, .
 
 def _origin(rigfile: RigFile, keys: tuple[str, ...]) -> str:
     return str(rigfile.places[keys]) if keys in rigfile.places else "default"
+
+
+def _name_of(file: str) -> str:
+    return load_rig(Path(file), ()).rig.name
+
+
+rig.add_command(status_command(_name_of))
+grant = grant_group(_name_of)
