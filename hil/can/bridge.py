@@ -43,7 +43,7 @@ class BridgeStats:
     lost_to_bus: int
     """Of the wire's: the queue was full, or the bus did not take it."""
     lost_from_bus: int
-    """Of the bus's: the wire did not take it (queue full, bus-off), or it is none of classic CAN."""
+    """Of the bus's: the wire did not take it: queue full, bus-off, or CAN FD on a wire of classic CAN."""
     worst_delay_ns: int
     """Longest time from the arrival of a frame to its being queued for the wire [ns]."""
     trouble: str
@@ -159,14 +159,14 @@ class Bridge:
         if self._is_own(message, frame):
             return
         try:
-            taken = frame is not None and self._node.send(frame)
+            taken = self._node.send(frame)
         except BusError:
             taken = False
         self._from_bus += taken
         self._not_taken += not taken
 
-    def _is_own(self, message: can.Message, frame: Frame | None) -> bool:
-        if not self._echo or message.is_rx or frame is None:
+    def _is_own(self, message: can.Message, frame: Frame) -> bool:
+        if not self._echo or message.is_rx:
             return False
         key = _key(frame)
         if key not in self._unconfirmed:
@@ -179,13 +179,17 @@ def _key(frame: Frame) -> _Key:
     return frame.arbitration_id, frame.extended, frame.remote, frame.data
 
 
-def _frame_of(message: can.Message) -> Frame | None:
-    """A message as a frame, or None when classic CAN has no such frame."""
-    if message.is_fd:
-        return None
+def _frame_of(message: can.Message) -> Frame:
     if message.is_remote_frame:
         return Frame(message.arbitration_id, b"", message.is_extended_id, True, min(message.dlc, _DLC_MAX))
-    return Frame(message.arbitration_id, bytes(message.data), message.is_extended_id)
+    return Frame(
+        message.arbitration_id,
+        bytes(message.data),
+        message.is_extended_id,
+        fd=message.is_fd,
+        brs=message.bitrate_switch,
+        esi=message.error_state_indicator,
+    )
 
 
 def _message_of(frame: Frame) -> can.Message:
@@ -195,4 +199,7 @@ def _message_of(frame: Frame) -> can.Message:
         is_remote_frame=frame.remote,
         dlc=frame.dlc,
         data=None if frame.remote else frame.data,
+        is_fd=frame.fd,
+        bitrate_switch=frame.brs,
+        error_state_indicator=frame.esi,
     )

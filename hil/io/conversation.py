@@ -34,7 +34,7 @@ class Conversation(Generic[Greeting]):
         clock: the rig clock, a paced one.
         greeting: what it must say first.
         on_said: called on the clock with everything it says unasked, and its stamp in rig time [ns].
-        on_lost: called once on the clock when the connection is lost.
+        on_lost: called once on the clock when the connection is lost after its beginning.
         on_compared: called with the greeting and the uncertainty of stamps [ns], whenever the clocks were compared.
 
     Raises:
@@ -244,4 +244,5 @@ class Conversation(Generic[Greeting]):
     def _end(self, why: str) -> None:
         if not self.lost:
             self.lost = f"lost at {format_time(self._clock.now)}: {why}"
-            self._on_lost()
+            if self._early is None:  # before that, the beginning itself says it
+                self._on_lost()

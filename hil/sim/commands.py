@@ -25,7 +25,16 @@ _EXIT_REFUSED = 2
 @click.option(
     "--latency", "latencies", multiple=True, metavar="INSTRUMENT=MS", help="Added to each message [ms rig time]."
 )
-def sim(rig: str, sets: tuple[str, ...], program: str | None, latencies: tuple[str, ...], *, one_client: bool) -> None:
+@click.option("--world-port", default=0, metavar="PORT", help="TCP port of faults and plant; any unless given.")
+def sim(
+    rig: str,
+    sets: tuple[str, ...],
+    program: str | None,
+    latencies: tuple[str, ...],
+    world_port: int,
+    *,
+    one_client: bool,
+) -> None:
     """Run the models of a rig file on real interfaces, until SIGTERM or SIGINT.
 
     Prints one line for each endpoint and "ready"; at the end, how late its clock was.
@@ -37,7 +46,8 @@ def sim(rig: str, sets: tuple[str, ...], program: str | None, latencies: tuple[s
     stop = threading.Event()
     on_end(stop.set)
     try:
-        conditions = Conditions(clients="one" if one_client else "many", latency_ns=_latencies(latencies))
+        clients = "one" if one_client else "many"
+        conditions = Conditions(clients=clients, latency_ns=_latencies(latencies), world_port=world_port)
         simulate(load_rig(rig, sets), stop=stop, program=program, conditions=conditions)
     except HilError as refusal:
         click.echo(f"Error: {refusal}", err=True)

@@ -2,7 +2,8 @@
 
 It opens the parts of the rig file whose ``process`` names it: articles, plant, instruments and I/O cards with their
 ``model``. Instruments answer at the TCP port of their ``resource``, cards at theirs, simulated buses are joined to
-the python-can interface of the bus table. The test opens the same rig file and meets all of them from outside.
+the python-can interface of the bus table; what a test does to the world itself (faults, the plant) has a port too. The
+test opens the same rig file and meets all of them from outside.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from hil.rig.assembly import open_rig
 from hil.rig.blueprint import Blueprint
 from hil.sim.card_server import CardServer
 from hil.sim.scpi_server import ScpiServer
+from hil.sim.world_server import WorldServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,6 +58,8 @@ class Conditions:
     """Of instruments and cards alike: with ``"one"`` a second connection is closed at once."""
     latency_ns: Mapping[str, int] = field(default_factory=dict[str, int])
     """By instrument: rig time that passes before a message is executed [ns]."""
+    world_port: int = 0
+    """TCP port at which faults and the plant are offered to the test; 0 lets the system choose one."""
 
 
 def simulate(
@@ -87,8 +91,12 @@ def simulate(
         closing.callback(rig.close)
         if not isinstance(rig.clock, WallClock):
             raise ConfigError(f"{file.where('rig', 'pace')}: a program of its own runs in wall time; set rig.pace")
-        for line in _serve(file, rig, conditions or Conditions(), closing):
+        conditions = conditions or Conditions()
+        for line in _serve(file, rig, conditions, closing):
             say(line)
+        world = WorldServer(rig, chosen, port=conditions.world_port)
+        closing.callback(world.close)
+        say(f"world {chosen} {world.address}")
         for line in _realtime(file):
             say(line)
         rig.clock.lateness.restart()

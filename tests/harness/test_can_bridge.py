@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 class Joined:
     """A wire with one article, a bridge, and a program on the other side of a python-can bus."""
 
-    def __init__(self, *, echo: bool = False) -> None:
+    def __init__(self, *, echo: bool = False, data_bitrate_bps: int | None = None) -> None:
         self.clock = WallClock()
-        self.wire = CanWire(self.clock, "bus_a", 500_000, Streams(1).stream("bus_a", "wire"))
+        rng = Streams(1).stream("bus_a", "wire")
+        self.wire = CanWire(self.clock, "bus_a", 500_000, rng, data_bitrate_bps=data_bitrate_bps)
         self.article = self.wire.attach("article")
         self.heard: list[Frame] = []
         self.article.on_frame(self.heard.append)
@@ -126,12 +127,27 @@ def test_frames_that_find_the_queue_full_are_lost_and_counted() -> None:
     wire.close()
 
 
-def test_a_frame_of_can_fd_is_lost_and_counted() -> None:
+def test_a_frame_of_can_fd_is_lost_and_counted_on_a_wire_of_classic_can() -> None:
     joined = Joined()
     joined.other.send(can.Message(arbitration_id=1, is_extended_id=False, is_fd=True, data=bytes(12)))
     joined.other.send(can.Message(arbitration_id=2, is_extended_id=False, data=b""))
     joined.run(until_heard=1)
     assert joined.bridge.stats.lost_from_bus == 1
+    joined.close()
+
+
+def test_a_frame_of_can_fd_crosses_both_ways_on_a_wire_that_has_it() -> None:
+    joined = Joined(data_bitrate_bps=2_000_000)
+    joined.other.send(
+        can.Message(arbitration_id=1, is_extended_id=False, is_fd=True, bitrate_switch=True, data=bytes(64))
+    )
+    joined.article.send(Frame(2, bytes(12), fd=True))
+    joined.run(until_heard=1)
+    joined.run(20 * ms)
+    assert (joined.heard[0].fd, joined.heard[0].brs, joined.heard[0].dlc) == (True, True, 64)
+    message = joined.other.recv(1.0)
+    assert message is not None
+    assert (message.is_fd, message.bitrate_switch, message.dlc) == (True, False, 12)
     joined.close()
 
 

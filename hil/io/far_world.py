@@ -1,0 +1,220 @@
+"""The world that another program simulates, as a test uses it: faults on its parts, and its plant.
+
+Everything the articles under test have to do with goes over buses, instruments and cards. This is for the rest: what
+a test does to the simulated world itself, and model inputs that it reads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hil.closed import nearest
+from hil.errors import ClockError, HilError
+from hil.io import stream
+from hil.io.conversation import Conversation
+from hil.signal import Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from hil.faults import Fault
+    from hil.signal import Timeline
+
+
+class FarWorld:
+    """A program of models at ``tcp://host:port``. Faults it was given end with the connection.
+
+    Args:
+        name: the program's name.
+        address: where it is.
+        timeline: clock and mark of the test; a paced clock.
+
+    Raises:
+        InstrumentError: when it does not answer, or speaks another protocol.
+    """
+
+    def __init__(self, name: str, address: str, *, timeline: Timeline) -> None:
+        self.name = name
+        self.stamp_ns = 0
+        """How far off a stamp of the world's clock may be in rig time [ns]."""
+        self._clock = timeline.clock
+        self.plant = FarPlant(self, timeline)
+        """Its plant; one that has none refuses everything."""
+        self._said: Conversation[stream.World] = Conversation(
+            name,
+            address,
+            clock=timeline.clock,
+            greeting=stream.World,
+            on_said=self.plant.take,
+            on_lost=self._lost,
+            on_compared=self._compared,
+        )
+
+    @property
+    def targets(self) -> list[str]:
+        """What faults can be put on."""
+        return list(self._said.hello.targets)
+
+    @property
+    def truths(self) -> dict[str, str]:
+        """What is true of its plant, by name, with units."""
+        return self._said.hello.truths
+
+    def apply(self, fault: Fault) -> Callable[[], None]:
+        """Put a fault on a part of it; the returned call takes it away.
+
+        In an event callback, as at the onset of a planned fault, it is sent at once and a refusal comes later.
+
+        Raises:
+            InstrumentError: when it is refused, or the connection is lost.
+        """
+        given = dict(fault.parameters)
+        what = f"fault {fault.kind!r} on {fault.target}"
+        put = self.ask(lambda number: stream.PutFault(number, fault.target, fault.kind, given), what)
+        return lambda: self._clear(put, what)
+
+    def ask(self, question: Callable[[int], stream.Asked], what: str) -> int:
+        """Ask for something, and wait for its answer where one may wait; the number of the question.
+
+        Raises:
+            InstrumentError: when it is refused, or the connection is lost.
+        """
+        try:
+            return self._said.command(question, what).id
+        except ClockError:
+            self._clock.at(self._clock.now, _nothing)  # refuses a thread the clock does not manage
+            return self._said.tell(question, what)
+
+    def read(self, truth: str) -> float:
+        """A truth of its plant as of the last step, in its unit.
+
+        Raises:
+            HilError: when there is no such truth.
+            InstrumentError: when the connection is lost.
+        """
+        self.know(truth)
+        answer = self._said.command(lambda number: stream.Read(number, truth), f"truth {truth}")
+        if not isinstance(answer, stream.ReadValue):
+            raise HilError(f"{self.name}: the question for {truth} was answered {answer}")
+        return answer.value
+
+    def know(self, truth: str) -> str:
+        """The unit of a truth.
+
+        Raises:
+            HilError: when there is no such truth.
+        """
+        if truth not in self.truths:
+            raise HilError(f"the plant of {self.name} has no truth {truth}; {nearest(truth, list(self.truths))}")
+        return self.truths[truth]
+
+    def demand(self) -> None:
+        """Go on only when the connection is there.
+
+        Raises:
+            InstrumentError: when it is lost.
+        """
+        if self._said.lost:
+            self._said.demand()
+
+    def close(self) -> None:
+        """End the connection; what faults it was given end with it."""
+        self._said.close()
+
+    def _clear(self, number: int, what: str) -> None:
+        self.ask(lambda clear: stream.Clear(clear, number), f"the end of {what}")
+
+    def _lost(self) -> None:
+        """Nothing is known of the world any more: whatever the test waits for ends here."""
+        self._said.demand()
+
+    def _compared(self, _world: stream.World, uncertainty_ns: int) -> None:
+        self.stamp_ns = uncertainty_ns
+
+
+class FarPlant:
+    """The plant of a world that another program simulates, used as one of this program is.
+
+    Args:
+        world: the world.
+        timeline: clock and mark of the test.
+    """
+
+    def __init__(self, world: FarWorld, timeline: Timeline) -> None:
+        self.events: Signal[str] = Signal("model.event", "", timeline)
+        """What has happened to the vehicle, by name; stamped with rig time."""
+        self._world = world
+        self._timeline = timeline
+        self._running = False
+        self._signals: dict[str, Signal[float]] = {}
+
+    @property
+    def model(self) -> FarPlant:
+        """What gives truths as of the last step: itself."""
+        return self
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started by this test."""
+        return self._running
+
+    def start(self) -> None:
+        """Let it step.
+
+        Raises:
+            InstrumentError: when it is refused, or the connection is lost.
+        """
+        if not self._running:
+            self._world.ask(stream.Start, "start of the plant")
+            self._running = True
+
+    def read(self, name: str) -> float:
+        """A truth as of the last step, in its unit; takes a round trip.
+
+        Raises:
+            HilError: when there is no such truth.
+        """
+        return self._world.read(name)
+
+    def truth(self, name: str) -> Signal[float]:
+        """What is true of the vehicle: a model input, not measured; sampled every 50 ms from when it is asked for.
+
+        Raises:
+            HilError: for a name the plant does not have.
+        """
+        unit = self._world.know(name)
+        found = self._signals.get(name)
+        if found is None:
+            found = self._signals[name] = Signal(f"model.{name}", unit, self._timeline, backlog=self._world.demand)
+            self._world.ask(lambda number: stream.Watch(number, name), f"truth {name}")
+        return found
+
+    def record(self, names: Iterable[str]) -> list[Signal[float]]:
+        """Keep these truths in the evidence of the test; the signals, in that order.
+
+        Raises:
+            HilError: for a name the plant does not have.
+        """
+        signals = [self.truth(name) for name in names]
+        for signal in signals:
+            self._timeline.asked[signal.name] = signal
+        return signals
+
+    def apply(self, fault: Fault) -> Callable[[], None]:
+        """Put a fault on the vehicle; the returned call takes it away.
+
+        Raises:
+            InstrumentError: when it is refused, or the connection is lost.
+        """
+        return self._world.apply(fault)
+
+    def take(self, said: stream.Stamped, at_ns: int) -> None:
+        """The world says a sample or an event [ns rig time]."""
+        if isinstance(said, stream.Occurred):
+            self.events.put_newer(said.name, at_ns)
+        elif said.channel in self._signals:
+            self._signals[said.channel].put_newer(float(said.value), at_ns)
+
+
+def _nothing() -> None:
+    """Asked of the clock to hear what it thinks of this thread."""

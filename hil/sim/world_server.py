@@ -1,0 +1,137 @@
+"""The simulated world of a program on a TCP port: faults on its parts, and its plant, for a test in another program."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from hil.errors import HilError, InstrumentError
+from hil.faults import Fault
+from hil.io import stream
+from hil.sim.tcp import TcpPort
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hil.faults import Injection
+    from hil.rig.world import Rig
+    from hil.sim.tcp import Connection
+
+
+class WorldServer:
+    """Serves the world of one program.
+
+    Args:
+        rig: the world, open.
+        program: the program's name.
+        port: TCP port; 0 lets the system choose one.
+
+    Raises:
+        HilError: when the port cannot be opened.
+    """
+
+    def __init__(self, rig: Rig, program: str, *, port: int = 0) -> None:
+        self._rig = rig
+        self._program = program
+        self._tcp = TcpPort(rig.clock, self._session, port=port, name=f"{program} world")
+
+    @property
+    def address(self) -> str:
+        """The address for a client."""
+        return f"tcp://127.0.0.1:{self._tcp.port}"
+
+    def close(self) -> None:
+        """Close the port and every connection."""
+        self._tcp.close()
+
+    def _session(self, connection: Connection) -> _Client:
+        return _Client(self._rig, self._program, connection)
+
+
+class _Client:
+    """One test that uses the world; its faults end with it."""
+
+    def __init__(self, rig: Rig, program: str, connection: Connection) -> None:
+        self._rig = rig
+        self._connection = connection
+        self._rest = b""
+        self._faults: dict[int, Injection] = {}
+        self._ends: list[Callable[[], None]] = []
+        host = rig.plant_host
+        targets = tuple(sorted({*rig.faults.targets, *rig.wiring.targets}))
+        self._say(stream.World(stream.PROTOCOL, program, targets, {} if host is None else dict(host.model.truth)))
+        if host is not None:
+            self._ends.append(host.events.on_sample(lambda name, at_ns: self._say(stream.Occurred(name, at_ns))))
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes; do what their lines ask. What is no question of the protocol ends the connection."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            try:
+                self._take(stream.decode(line))
+            except InstrumentError:
+                self._connection.drop()
+                return
+        if len(self._rest) > stream.LINE_MAX:
+            self._connection.drop()
+
+    def end(self) -> None:
+        """The test has gone: its faults go too, last first."""
+        for end in self._ends:
+            end()
+        while self._faults:
+            self._faults.popitem()[1].clear()
+
+    def _take(self, asked: stream.Message) -> None:
+        if isinstance(asked, stream.AskTime):
+            self._say(stream.Time(asked.id, self._rig.clock.now))
+            return
+        if not isinstance(asked, stream.PutFault | stream.Clear | stream.Start | stream.Watch | stream.Read):
+            raise InstrumentError(f"a client asked {asked} of a world")
+        try:
+            value = self._do(asked)
+        except HilError as refusal:
+            self._say(stream.Refused(asked.id, str(refusal)))
+            return
+        done = stream.Done(asked.id, self._rig.clock.now)
+        self._say(done if value is None else stream.ReadValue(asked.id, value))
+
+    def _do(self, asked: stream.PutFault | stream.Clear | stream.Start | stream.Watch | stream.Read) -> float | None:
+        match asked:
+            case stream.PutFault():
+                self._faults[asked.id] = self._inject(asked)
+            case stream.Clear():
+                found = self._faults.pop(asked.fault, None)
+                if found is None:
+                    raise HilError(f"there is no fault of question {asked.fault}, or it has ended")
+                found.clear()
+            case stream.Start():
+                self._rig.plant.start()
+            case stream.Watch():
+                truth = self._rig.plant.truth(asked.truth)
+                self._ends.append(truth.on_sample(lambda value, at_ns: self._sample(asked.truth, value, at_ns)))
+            case stream.Read():
+                self._rig.plant.truth(asked.truth)
+                value = self._rig.plant.model.read(asked.truth)
+                if not math.isfinite(value):
+                    raise HilError(f"{asked.truth} is {value} at this instant")
+                return value
+        return None
+
+    def _inject(self, asked: stream.PutFault) -> Injection:
+        """Put it on now.
+
+        Raises:
+            HilError: for a part, kind or parameter the world does not have.
+        """
+        rig = self._rig
+        if asked.target not in rig.faults.targets and asked.target in rig.wiring.targets:
+            rig.faults.register(asked.target, rig.wiring)
+        return rig.faults.inject(Fault(asked.target, asked.fault, parameters=asked.parameters))
+
+    def _sample(self, truth: str, value: float, at_ns: int) -> None:
+        if math.isfinite(value):  # one that is not has no line, and a model input is no measurement
+            self._say(stream.Sample(truth, "truth", value, at_ns))
+
+    def _say(self, message: stream.Said) -> None:
+        self._connection.send(stream.encode(message))

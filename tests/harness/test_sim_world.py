@@ -1,0 +1,165 @@
+"""The world of another program: faults on its parts and its plant, over TCP."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from sim_world import OnClock
+
+from hil.clock import WallClock
+from hil.errors import HilError, InstrumentError
+from hil.faults import Fault, FaultInjector
+from hil.io.far_world import FarWorld
+from hil.rig.assembly import open_rig
+from hil.rig.blueprint import Blueprint
+from hil.rig.loader import load_rig
+from hil.signal import Timeline
+from hil.sim.world_server import WorldServer
+from hil.units import ms, s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+RIG = """
+[rig]
+name = "far"
+pace = "wall"
+
+[instrument.psu]
+driver = "hil.visa.keysight_n6700:KeysightN6700"
+model = "hil.visa.keysight_n6700_twin:KeysightN6700Twin"
+resource = "TCPIP0::127.0.0.1::0::SOCKET"
+process = "sim"
+
+[instrument.stand]
+driver = "hil.io.stream_card:StreamCard"
+model = "hil.io.sim_card:SimIoCard"
+resource = "tcp://127.0.0.1:0"
+process = "sim"
+
+[plant]
+model = "small_plant:MassOnSpring"
+vehicle = "spring.toml"
+rate_hz = 100.0
+process = "sim"
+
+[net.power]
+pins = ["psu.out1", "stand.ai_out1"]
+"""
+
+
+class World(OnClock):
+    """A world with a supply and a plant, on its port."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._file = folder / "far.toml"
+        self._file.write_text(RIG)
+        (folder / "spring.toml").write_text("mass_kg = 2.0\nstiffness_n_m = 8.0\n")
+
+    def build(self) -> Callable[[], None]:
+        self.rig = open_rig(Blueprint.of(load_rig(self._file)), program="sim")
+        self.clock = self.rig.clock
+        self.server = WorldServer(self.rig, "sim")
+
+        def close() -> None:
+            self.server.close()
+            self.rig.close()
+
+        return close
+
+
+class Bench:
+    """A test's side of it."""
+
+    def __init__(self, world: World) -> None:
+        self.clock = WallClock()
+        self.timeline = Timeline(self.clock)
+        self.far = FarWorld("sim", world.server.address, timeline=self.timeline)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with World(tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+def bench(world: World) -> Iterator[Bench]:
+    bench = Bench(world)
+    yield bench
+    bench.far.close()
+
+
+def test_a_world_names_what_faults_can_be_put_on_and_what_is_true_of_its_plant(bench: Bench) -> None:
+    assert {"psu", "plant", "power", "psu.out1"} <= set(bench.far.targets)
+    assert bench.far.truths
+
+
+def test_a_fault_is_there_when_the_call_returns_and_gone_when_it_is_undone(world: World, bench: Bench) -> None:
+    undo = bench.far.apply(Fault("psu", "frozen"))
+    assert world.rig.twins["psu"].engine.frozen
+    undo()
+    assert not world.rig.twins["psu"].engine.frozen
+
+
+def test_a_fault_on_a_wire_takes_its_parameters_along(world: World, bench: Bench) -> None:
+    bench.far.apply(Fault("power", "short_to_supply", parameters={"volts": 28.0, "ohms": 1.0}))
+    assert world.do(lambda: world.rig.wiring.pin("psu.out1").volts) == pytest.approx(28.0, abs=0.1)
+
+
+def test_a_fault_the_part_cannot_have_is_refused_in_its_own_words(bench: Bench) -> None:
+    with pytest.raises(InstrumentError, match=r"refused at tcp.*has no fault 'frosen'; did you mean frozen"):
+        bench.far.apply(Fault("psu", "frosen"))
+
+
+def test_a_planned_fault_begins_and_ends_at_its_time(world: World, bench: Bench) -> None:
+    injector = FaultInjector(bench.clock, bench.timeline.stimulus)
+    injector.register("psu", bench.far)
+    now = bench.clock.now
+    injector.inject(Fault("psu", "frozen", now + 50 * ms, now + 150 * ms))
+    frozen = lambda: world.rig.twins["psu"].engine.frozen  # noqa: E731
+    assert bench.clock.wait(now + 2 * s, frozen)
+    assert bench.clock.wait(now + 2 * s, lambda: not frozen())
+
+
+def test_a_planned_fault_that_is_refused_ends_the_wait_it_meets(bench: Bench) -> None:
+    injector = FaultInjector(bench.clock, bench.timeline.stimulus)
+    injector.register("psu", bench.far)
+    injector.inject(Fault("psu", "frosen", bench.clock.now + 20 * ms))
+    with pytest.raises(InstrumentError, match="was refused"):
+        bench.clock.sleep(2 * s)
+
+
+def test_faults_end_with_the_test_that_put_them_on(world: World) -> None:
+    bench = Bench(world)
+    bench.far.apply(Fault("psu", "frozen"))
+    bench.far.close()
+    thawed = threading.Event()
+    world.do(lambda: world.clock.every(1 * ms, lambda: world.rig.twins["psu"].engine.frozen or thawed.set()))
+    assert thawed.wait(5.0)
+
+
+def test_a_plant_is_started_and_its_truth_followed(bench: Bench) -> None:
+    plant, name = bench.far.plant, next(iter(bench.far.truths))
+    plant.start()
+    moved = plant.truth(name).expect(lambda _: True, within=2 * s)
+    assert moved.at <= bench.clock.now
+    assert isinstance(plant.model.read(name), float)
+    assert plant.record([name])[0].name in bench.timeline.asked
+
+
+def test_a_truth_the_plant_does_not_have_is_refused(bench: Bench) -> None:
+    with pytest.raises(HilError, match="has no truth altitude"):
+        bench.far.plant.truth("altitude")
+    with pytest.raises(HilError, match="has no truth altitude"):
+        bench.far.plant.model.read("altitude")
+
+
+def test_a_lost_world_ends_whatever_the_test_waits_for(world: World, bench: Bench) -> None:
+    world.do(world.server._tcp.drop_all)
+    with pytest.raises(InstrumentError, match=r"sim: the connection to tcp.* was lost"):
+        bench.clock.sleep(5 * s)
