@@ -89,11 +89,11 @@ class Keeping:
                 self._link.leave()
             return ""
         try:
-            self._link.end()
+            with suppress(KeeperError):  # it has ended by itself: its record says how
+                self._link.end()
         except UnsafeError as problem:
             return str(problem)
-        except KeeperError:
-            exit_code_of(self.keeper, _END_S)  # it has ended by itself: its record says how
+        exit_code_of(self.keeper, _END_S)
         return unsafe_in(self._folder)
 
 

@@ -52,6 +52,8 @@ def open_bus(
         given["receive_own_messages"] = True
     if listen_only and interface in _SILENT_OPTION:
         given["listen_only"] = True
+    if interface == "slcan" and Path(channel).resolve().is_relative_to("/dev/pts"):
+        given.setdefault("sleep_after_open", 0.0)  # a pseudo-terminal is no board that is reset by being opened
     if interface == "socketcan":
         _require_link(channel, bitrate_bps)
     try:

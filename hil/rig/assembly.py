@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hil.can.real import RealLink
     from hil.can.wire import CanWire
     from hil.rig.blueprint import Blueprint
-    from hil.rig.model import InstrumentTable, RigFile
+    from hil.rig.model import BusTable, InstrumentTable, RigFile
     from hil.rtl.source import RtlSource
     from hil.visa.library import SimVisaLibrary
 
@@ -142,7 +142,7 @@ class Assembly:
             from hil.can.bus import SimBus
             from hil.can.facade import Bus
 
-            bus = Bus(name, self._rig.clock, SimBus(table.channel), self._blueprint.databases[name])
+            bus = Bus(name, self._rig.clock, SimBus(_wire_name(name, table)), self._blueprint.databases[name])
             self._closing.callback(bus.close)
             self._rig.buses[name] = bus
 
@@ -152,7 +152,7 @@ class Assembly:
         rig, table = self._rig, self._file.bus[name]
         rng = rig.streams.stream(name, "wire")
         log = _line_for(self._sinks.frame, name)
-        wire = self._wires[name] = CanWire(rig.clock, table.channel, table.bitrate_bps, rng, log=log)
+        wire = self._wires[name] = CanWire(rig.clock, _wire_name(name, table), table.bitrate_bps, rng, log=log)
         self._closing.callback(wire.close)
         rig.faults.register(name, wire)
         return wire
@@ -441,6 +441,11 @@ class Assembly:
 def _address(name: str, table: InstrumentTable) -> str:
     """The VISA resource of an instrument; a simulated one has one too."""
     return table.resource or f"TCPIP0::{name.replace('_', '-')}::inst0::INSTR"
+
+
+def _wire_name(name: str, table: BusTable) -> str:
+    """What a simulated wire is called: its channel, or the bus's name where the channel is that of a real interface."""
+    return table.channel if table.interface == _SIMULATED else name
 
 
 def _line_for(sink: Callable[[str, str], None], name: str) -> Callable[[str], None]:
