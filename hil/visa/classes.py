@@ -53,6 +53,10 @@ class DCOutput(Channel, ABC):
         """Protections that hold the output off."""
 
     @abstractmethod
+    def protect(self, *, over_voltage_v: float, current_limit_a: float, over_current_delay_s: float = 0.02) -> None:
+        """Set over-voltage [V] and over-current protection ([A], after [s]), with read-back."""
+
+    @abstractmethod
     def on(self) -> None:
         """Switch on, with read-back."""
 

@@ -6,6 +6,7 @@ output watchdog, output delays and lists; a value that was not found there says 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar
 
 from hil.errors import InstrumentError
@@ -38,7 +39,8 @@ UNREGULATED = 1024
 """Questionable bit: the output is held by the module's rated power, not by a setting."""
 PROTECTION = 2048
 """Questionable condition bit PROT: the watchdog, or protection of a coupled output."""
-_TRIPS = {OVER_VOLTAGE: "over-voltage", OVER_CURRENT: "over-current", PROTECTION: "watchdog"}
+_TRIPS = {OVER_VOLTAGE: "over-voltage", OVER_CURRENT: "over-current", PROTECTION: "watchdog or coupled output"}
+_SETTING_TOLERANCE = 1e-3  # part of a setting by which it may read back otherwise: its resolution
 _READBACKS_MAX = 12  # measurements of 21 ms each until an output that was switched off must be down
 _POLLS_MAX = 50  # status queries until a transient must be armed
 
@@ -56,7 +58,7 @@ class Output(DCOutput):
     voltage_v = Setting(
         "[SOURce:]VOLTage[:LEVel][:IMMediate][:AMPLitude]", _VOLTS, reset=0.0, doc="Output voltage in constant voltage."
     )
-    current_limit_a = Setting(
+    current_limit_a: Setting[float] = Setting(
         "[SOURce:]CURRent[:LEVel][:IMMediate][:AMPLitude]",
         _AMPS,
         reset=0.08,
@@ -78,19 +80,19 @@ class Output(DCOutput):
         reset=0.0,
         doc="Delay of on-to-off; protections do not wait for it.",
     )
-    over_voltage_v = Setting(
+    over_voltage_v: Setting[float] = Setting(
         "[SOURce:]VOLTage:PROTection[:LEVel]",
         Number("V", 0.0, 55.0),
         reset=55.0,
         doc="Voltage at the terminals above which the output is disabled. Range not verified.",
     )
-    over_current_protection = Setting(
+    over_current_protection: Setting[bool] = Setting(
         "[SOURce:]CURRent:PROTection:STATe",
         Boolean(),
         reset=False,
         doc="Whether constant current disables the output, after the delay.",
     )
-    over_current_delay_s = Setting(
+    over_current_delay_s: Setting[float] = Setting(
         "[SOURce:]CURRent:PROTection:DELay[:TIME]",
         Number("s", 0.0, 0.255, step=1e-3),
         reset=0.02,
@@ -151,6 +153,34 @@ class Output(DCOutput):
         """The protections that hold the output off."""
         condition = self.questionable_condition
         return tuple(name for bit, name in _TRIPS.items() if condition & bit)
+
+    def protect(self, *, over_voltage_v: float, current_limit_a: float, over_current_delay_s: float = 0.02) -> None:
+        """Set over-voltage and over-current protection, and read all of it back.
+
+        Args:
+            over_voltage_v: voltage at the terminals above which the output goes off at once [V].
+            current_limit_a: current above which it goes off, after the delay [A]; until then it is limited.
+            over_current_delay_s: time in the limit that is borne, inrush for example [s].
+
+        Raises:
+            InstrumentError: for a value that is refused, or when one does not read back.
+        """
+        with self._driver.group():
+            self.over_voltage_v = over_voltage_v
+            self.current_limit_a = current_limit_a
+            self.over_current_delay_s = over_current_delay_s
+            self.over_current_protection = True
+        found = (self.over_voltage_v, self.current_limit_a, self.over_current_delay_s)
+        asked = (over_voltage_v, current_limit_a, over_current_delay_s)
+        near = all(
+            math.isclose(a, b, rel_tol=_SETTING_TOLERANCE, abs_tol=1e-3) for a, b in zip(found, asked, strict=True)
+        )
+        if not (near and self.over_current_protection):
+            raise InstrumentError(
+                f"{self.where}: protection was set to {asked[0]:g} V, {asked[1]:g} A after {asked[2]:g} s, and reads "
+                f"back {found[0]:g} V, {found[1]:g} A after {found[2]:g} s, over-current protection "
+                f"{'on' if self.over_current_protection else 'off'}; do not switch the output on"
+            )
 
     def on(self) -> None:
         """Switch the output on and read back that it is programmed on and no protection holds it off.
@@ -273,7 +303,7 @@ class HighPowerOutput(Output):
         reset=0.0,
         doc="Output voltage in constant voltage.",
     )
-    current_limit_a = Setting(
+    current_limit_a: Setting[float] = Setting(
         "[SOURce:]CURRent[:LEVel][:IMMediate][:AMPLitude]",
         Number("A", 0.0, HIGH_POWER_AMPS_MAX),
         reset=0.08,
@@ -290,18 +320,24 @@ class KeysightN6700(DCPower):
     reserved: ClassVar[tuple[str, ...]] = ("watchdog", "watchdog_delay_s")
     energising: ClassVar[tuple[str, ...]] = ("enabled",)
 
-    watchdog = Setting(
+    watchdog: Setting[bool] = Setting(
         "OUTPut:PROTection:WDOG[:STATe]",
         Boolean(),
         reset=False,
         doc="Output watchdog: all outputs go off when no SCPI traffic arrives for the delay. The programmed "
         "output state stays, questionable bit PROT is set.",
     )
-    watchdog_delay_s = Setting(
+    watchdog_delay_s: Setting[float] = Setting(
         "OUTPut:PROTection:WDOG:DELay",
         Number("s", 1.0, 3600.0, step=1.0),
         reset=60.0,
         doc="Time without traffic after which the watchdog acts, in whole seconds.",
+    )
+    protection_coupled = Setting(
+        "OUTPut:PROTection:COUPle[:STATe]",
+        Boolean(),
+        reset=False,
+        doc="Whether a protection that trips on one output disables all of them; the others report PROT.",
     )
     channel_count = Measurement("SYSTem:CHANnel[:COUNt]", Integer(0, 4), doc="Number of outputs.")
 
@@ -335,6 +371,31 @@ class KeysightN6700(DCPower):
         if number not in self.outputs:
             raise InstrumentError(f"{self.name}: there is no output {number}; it has {len(self.outputs)}")
         return self.outputs[number]
+
+    def start_watchdog(self, delay_s: float) -> None:
+        """Let the supply switch everything off when nobody talks to it for a time, and read that back.
+
+        Args:
+            delay_s: the time, in whole seconds [s].
+
+        Raises:
+            InstrumentError: for a time it does not have, or when it does not read back.
+        """
+        with self.group():
+            self.watchdog_delay_s = delay_s
+            self.watchdog = True
+        found_s, on = self.watchdog_delay_s, self.watchdog
+        if not on or abs(found_s - delay_s) > 0.5:
+            raise InstrumentError(
+                f"{self.name}: the watchdog was set to {delay_s:g} s, and reads back {found_s:g} s, "
+                f"{'on' if on else 'off'}; nothing guards this supply, do not switch it on"
+            )
+
+    @property
+    def tripped(self) -> dict[str, tuple[str, ...]]:
+        """The protections that hold outputs off, by the name of the output; latched until they are cleared."""
+        held = {output.name: output.tripped for output in self.outputs.values()}
+        return {name: trips for name, trips in held.items() if trips}
 
     def feed_watchdog(self) -> None:
         """Traffic that keeps the output watchdog from acting, and changes nothing."""

@@ -115,6 +115,8 @@ class _Stage:
         self._stop_switching()
         self._die()
         self.abort()
+        if bit != PROTECTION:
+            self._twin.tripped(self._number)
 
     @property
     def tripped(self) -> bool:
@@ -362,6 +364,13 @@ class KeysightN6700Twin(Twin):
     def is_live(self, number: int) -> bool:
         """Whether the power stage of an output is on, whatever is programmed."""
         return self._stages[number].live
+
+    def tripped(self, number: int) -> None:
+        """Over-voltage or over-current has tripped on an output: coupled outputs go off with it."""
+        if self.mainframe.get(KeysightN6700.protection_coupled):
+            for other, stage in self._stages.items():
+                if other != number:
+                    stage.trip(PROTECTION)
 
     # -- inside -------------------------------------------------------------------------------------------
 

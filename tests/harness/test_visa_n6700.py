@@ -10,7 +10,7 @@ from hil.errors import InstrumentError
 from hil.faults import Fault
 from hil.noise import Streams
 from hil.units import ms, s, us
-from hil.visa.keysight_n6700 import PROTECTION, UNREGULATED, KeysightN6700
+from hil.visa.keysight_n6700 import PROTECTION, UNREGULATED, KeysightN6700, Output
 from hil.visa.keysight_n6700_twin import MEASUREMENT_NS, OFF_NS, ON_NS, KeysightN6700Twin
 from hil.visa.library import SimVisaLibrary
 from hil.wiring import Wiring
@@ -269,7 +269,7 @@ def test_switching_on_with_a_latched_protection_is_an_error(powered: Bench) -> N
     powered.psu.watchdog_delay_s = 1.0
     powered.psu.watchdog = True
     powered.clock.sleep(2 * s)
-    with pytest.raises(InstrumentError, match="protection watchdog; remove the cause"):
+    with pytest.raises(InstrumentError, match="protection watchdog or coupled output; remove the cause"):
         powered.out.on()
 
 
@@ -418,3 +418,75 @@ def test_no_more_than_the_rated_power_comes_out(powered: Bench) -> None:
     powered.clock.sleep(10 * ms)
     assert powered.load.volts == pytest.approx(28.0, abs=0.1)
     assert not powered.out.questionable_condition & UNREGULATED
+
+
+def test_the_dialogue_of_protecting_an_output(bench: Bench) -> None:
+    bench.said.clear()
+    bench.out.protect(over_voltage_v=32.0, current_limit_a=2.0, over_current_delay_s=0.05)
+
+    assert bench.pairs() == [
+        ("VOLT:PROT 32,(@1)", ""),
+        ("CURR 2,(@1)", ""),
+        ("CURR:PROT:DEL 0.05,(@1)", ""),
+        ("CURR:PROT:STAT 1,(@1)", ""),
+        ("VOLT:PROT? (@1)", "+3.200000E+01"),
+        ("CURR? (@1)", "+2.000000E+00"),
+        ("CURR:PROT:DEL? (@1)", "+5.000000E-02"),
+        ("CURR:PROT:STAT? (@1)", "1"),
+    ]
+
+
+def test_a_protection_that_does_not_read_back_is_an_error(bench: Bench) -> None:
+    bench.twin.outputs.react(
+        Output.over_voltage_v, lambda number: bench.twin.outputs.put(Output.over_voltage_v, 55.0, number)
+    )
+    with pytest.raises(InstrumentError, match=r"psu\.out1: protection was set to 32 V, .* reads back 55 V"):
+        bench.out.protect(over_voltage_v=32.0, current_limit_a=2.0)
+
+
+def test_a_trip_on_one_of_coupled_outputs_disables_all_of_them(powered: Bench) -> None:
+    powered.psu.protection_coupled = True
+    other = powered.psu.output(2)
+    other.voltage_v = 5.0
+    other.on()
+    powered.clock.sleep(100 * ms)
+    powered.out.over_voltage_v = 20.0
+
+    assert powered.psu.tripped == {
+        "out1": ("over-voltage",),
+        **{f"out{number}": ("watchdog or coupled output",) for number in (2, 3, 4)},
+    }
+    assert not powered.twin.is_live(2)
+
+
+def test_a_trip_on_an_output_that_is_not_coupled_is_its_own(powered: Bench) -> None:
+    powered.out.over_voltage_v = 20.0
+
+    assert powered.psu.tripped == {"out1": ("over-voltage",)}
+
+
+def test_a_protection_stays_latched_when_its_cause_is_gone(powered: Bench) -> None:
+    powered.out.over_voltage_v = 20.0
+    powered.out.voltage_v = 5.0
+    powered.clock.sleep(1 * s)
+
+    assert powered.out.tripped == ("over-voltage",)
+
+
+def test_the_watchdog_is_started_with_read_back(bench: Bench) -> None:
+    bench.said.clear()
+    bench.psu.start_watchdog(5.0)
+
+    assert [sent for sent, _ in bench.pairs()] == [
+        "OUTP:PROT:WDOG:DEL 5",
+        "OUTP:PROT:WDOG 1",
+        "OUTP:PROT:WDOG:DEL?",
+        "OUTP:PROT:WDOG?",
+    ]
+
+
+def test_a_watchdog_that_does_not_read_back_is_an_error(bench: Bench) -> None:
+    mainframe = bench.twin.mainframe
+    mainframe.react(KeysightN6700.watchdog, lambda _: mainframe.put(KeysightN6700.watchdog, False))
+    with pytest.raises(InstrumentError, match="reads back 5 s, off; nothing guards this supply"):
+        bench.psu.start_watchdog(5.0)
