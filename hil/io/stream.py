@@ -26,12 +26,12 @@ Time(id=1, at_ns=5)
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass, fields
 from typing import TypeAlias, cast
 
 from hil.closed import nearest
 from hil.errors import InstrumentError
+from hil.io.fields import typed
 
 PROTOCOL = 1
 """Version of the messages; both sides must have the same."""
@@ -238,37 +238,11 @@ def decode(line: bytes) -> Message:
     wanted = _FIELDS[kind]
     if given.keys() != wanted.keys():
         raise _wrong(line, f"has the fields {', '.join(given) or 'none'}; {name} has {', '.join(wanted)}")
-    values = {key: _value(line, key, wanted[key], value) for key, value in given.items()}
+    values = {key: typed(value, wanted[key]) for key, value in given.items()}
+    for key, value in values.items():
+        if value is None:
+            raise _wrong(line, f"has {key} = {given[key]!r}, which is not {wanted[key]}")
     return kind(**values)  # pyright: ignore[reportArgumentType]  # each value was checked against its field's type
-
-
-def _value(line: bytes, key: str, kind: str, value: object) -> object:
-    """A field's value, of the type that its annotation says."""
-    if kind.startswith("dict[") and isinstance(value, dict):
-        entries = cast("dict[str, object]", value)
-        allowed = (str,) if kind == "dict[str, str]" else (bool, int, float, str)
-        if all(isinstance(entry, allowed) and _is_finite(entry) for entry in entries.values()):
-            return entries
-    elif kind == "tuple[str, ...]" and isinstance(value, list):
-        items = cast("list[object]", value)
-        if all(isinstance(item, str) for item in items):
-            return tuple(items)
-    elif kind in ("bool", "bool | float") and isinstance(value, bool):
-        return value
-    elif kind in ("float", "bool | float") and isinstance(value, int | float) and not isinstance(value, bool):
-        if _is_finite(value):
-            return float(value)
-    elif (kind == "str" and isinstance(value, str)) or (kind == "int" and type(value) is int):
-        return value
-    raise _wrong(line, f"has {key} = {value!r}, which is not {kind}")
-
-
-def _is_finite(value: object) -> bool:
-    """Whether a value is a number that a float can hold, or none at all."""
-    try:
-        return not isinstance(value, int | float) or math.isfinite(value)
-    except OverflowError:
-        return False
 
 
 def _wrong(line: bytes, what: str) -> InstrumentError:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hil.clock import Clock
     from hil.io.card import IoCard, Quantity
     from hil.signal import Signal
-    from hil.sim.tcp import Connection
+    from hil.sim.connection import Connection
 
 
 class CardServer:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hil.faults import Fault
-    from hil.sim.tcp import Connection
+    from hil.sim.connection import Connection
     from hil.visa.twin import Twin
 
 FAULTS = ("refused", "dropped", "slow")

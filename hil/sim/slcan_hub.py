@@ -22,13 +22,11 @@ import selectors
 import sys
 import termios
 import threading
-import tty
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hil.errors import HilError
+from hil.sim.serial_port import Port, open_port
 from hil.sim.signals import on_end
 
 if TYPE_CHECKING:
@@ -45,44 +43,6 @@ _REMOTE = re.compile(rb"(?:r" + _STANDARD + rb"|R" + _EXTENDED + rb")[0-8]")
 _RATE = re.compile(rb"S[0-9]")
 
 
-@dataclass
-class Port:
-    """One port of a hub, and what it has carried."""
-
-    path: str
-    """The serial port for a client."""
-    master: int
-    slave: int
-    rate: bytes = b"S6"
-    is_open: bool = False
-    listens_only: bool = False
-    sent: int = 0
-    """Frames its client sent."""
-    received: int = 0
-    """Frames handed to its client."""
-    lost: int = 0
-    """Frames its client did not read in time."""
-    refused: int = 0
-    """Commands that were answered by BEL."""
-    partial: bytes = b""
-    unsent: bytes = b""
-
-    def give(self, line: bytes) -> bool:
-        """Hand a line to the client; False when the lines before it were not read yet."""
-        if self.push():
-            self.unsent = line
-            self.push()
-            return True
-        return False
-
-    def push(self) -> bool:
-        """Write what is left of the last line; whether nothing is left."""
-        if self.unsent:
-            with suppress(BlockingIOError):
-                self.unsent = self.unsent[os.write(self.master, self.unsent) :]
-        return not self.unsent
-
-
 class SlcanHub:
     """Serial ports that are one CAN bus; a context manager.
 
@@ -97,7 +57,7 @@ class SlcanHub:
     def __init__(self, ports: int, *, link: str | None = None) -> None:
         if ports < 2:
             raise HilError(f"a hub of {ports} ports joins nothing; give 2 or more")
-        self.ports = [_port() for _ in range(ports)]
+        self.ports = [open_port() for _ in range(ports)]
         self._links = [Path(f"{link}{number}") for number in range(ports)] if link else []
         self._selector = selectors.DefaultSelector()
         self._woken, self._waker = os.pipe()
@@ -234,14 +194,6 @@ def main(arguments: Sequence[str]) -> int:
     for path, port in zip(hub.paths, hub.ports, strict=True):
         print(f"{path} sent {port.sent} received {port.received} lost {port.lost} refused {port.refused}", flush=True)
     return 0
-
-
-def _port() -> Port:
-    """A pseudo-terminal without echo or line editing; its other end is kept open, so that a client may come and go."""
-    master, slave = os.openpty()
-    tty.setraw(slave)
-    os.set_blocking(master, False)
-    return Port(os.ttyname(slave), master, slave)
 
 
 def _make_link(path: Path, port: Port) -> None:

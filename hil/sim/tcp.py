@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from hil.errors import HilError
+from hil.sim.connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 """Simulated endpoints are for this machine alone."""
 _CHUNK = 1 << 16  # bytes read at once
-_UNSENT_MAX = 64 << 20  # bytes a client may leave unread before its connection is closed
 _BACKLOG = 16  # connections the kernel holds until they are accepted
 
 
@@ -39,58 +39,6 @@ class Session(Protocol):
     def end(self) -> None:
         """The connection is gone."""
         ...
-
-
-class Connection:
-    """One client's connection."""
-
-    def __init__(self, port: TcpPort, link: socket.socket, peer: str) -> None:
-        self.peer = peer
-        """Address of the client, ``host:port``."""
-        self._port = port
-        self._link = link
-        self._unsent = bytearray()
-        self._guard = threading.Lock()
-
-    def send(self, data: bytes) -> None:
-        """Send bytes without waiting; to a client that is gone, nothing."""
-        with self._guard:
-            if self._unsent:
-                self._unsent += data
-            else:
-                self._unsent += data[self._pushed(data) :]
-            if not self._unsent:
-                return
-            overfull = len(self._unsent) > _UNSENT_MAX
-        if overfull:
-            self.drop()
-        self._port.wake(partial(self._port.want_to_write, self, True))
-
-    def drop(self) -> None:
-        """Close the connection, as a network or an instrument does that resets it."""
-        with suppress(OSError):
-            self._link.shutdown(socket.SHUT_RDWR)
-
-    # -- the input thread's side --------------------------------------------------------------------------
-
-    @property
-    def link(self) -> socket.socket:
-        """Its socket."""
-        return self._link
-
-    def push(self) -> bool:
-        """Send what waits; whether nothing waits any more."""
-        with self._guard:
-            del self._unsent[: self._pushed(bytes(self._unsent))]
-            return not self._unsent
-
-    def _pushed(self, data: bytes) -> int:
-        try:
-            return self._link.send(data)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            return len(data)  # the reader sees the end of the connection; there is nobody to send to
 
 
 class TcpPort:
@@ -182,13 +130,6 @@ class TcpPort:
         with suppress(BlockingIOError, OSError):  # full means that it is about to wake; closed, that it has ended
             self._waker.send(b"\0")
 
-    def want_to_write(self, connection: Connection, wanted: bool) -> None:
-        """On the input thread: say whether bytes wait for a connection to take them."""
-        mode = selectors.EVENT_READ | selectors.EVENT_WRITE if wanted else selectors.EVENT_READ
-        if connection in self._open:
-            key = self._selector.get_key(connection.link)
-            self._selector.modify(connection.link, mode, key.data)
-
     # -- inside -------------------------------------------------------------------------------------------
 
     def _await(self, job: Callable[[], None]) -> None:
@@ -262,15 +203,25 @@ class TcpPort:
             return
         link.setblocking(False)
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = Connection(self, link, f"{address[0]}:{address[1]}")
+        connection = Connection(link, f"{address[0]}:{address[1]}", self._writing)
         self._open.append(connection)
         served: list[Session] = []
         self._clock.post(lambda: served.append(self._serve(connection)))
         self._selector.register(link, selectors.EVENT_READ, partial(self._ready, connection, served))
 
+    def _writing(self, connection: Connection) -> None:
+        """Bytes wait for the socket: have the input thread look for it to take them."""
+        self.wake(partial(self._look_for_writing, connection, wanted=True))
+
+    def _look_for_writing(self, connection: Connection, *, wanted: bool) -> None:
+        mode = selectors.EVENT_READ | selectors.EVENT_WRITE if wanted else selectors.EVENT_READ
+        if connection in self._open:
+            key = self._selector.get_key(connection.link)
+            self._selector.modify(connection.link, mode, key.data)
+
     def _ready(self, connection: Connection, served: list[Session], events: int) -> None:
         if events & selectors.EVENT_WRITE and connection.push():
-            self.want_to_write(connection, False)
+            self._look_for_writing(connection, wanted=False)
         if not events & selectors.EVENT_READ:
             return
         try:

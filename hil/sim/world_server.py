@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hil.faults import Injection
     from hil.rig.world import Rig
-    from hil.sim.tcp import Connection
+    from hil.sim.connection import Connection
 
 
 class WorldServer:
