@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hil import realtime
 from hil.campaign.coverage import RunCoverage, collecting, designs_of, designs_of_plan
 from hil.campaign.keeping import Keeping
 from hil.campaign.trial import Desk, Order, Trial
@@ -123,8 +124,23 @@ class RunSession:
 
     @cached_property
     def _desk(self) -> Desk:
-        bins = self.cover.bins
-        return Desk(self.folder, self._segments, self.blueprint, self.profile, self.seed, bins, self.keeping)
+        return Desk(
+            self.folder,
+            self._segments,
+            self.blueprint,
+            self.profile,
+            self.seed,
+            self.cover.bins,
+            self.keeping,
+            self._scheduling(),
+        )
+
+    def _scheduling(self) -> tuple[str, ...]:
+        """What the host gave this process of the real-time scheduling the rig file asks for, and what not."""
+        rig = self.file.rig
+        if rig.is_virtual or not rig.realtime_priority:
+            return ()
+        return tuple(realtime.request(rig.realtime_priority, cpus=rig.cpus or None).lines())
 
     @property
     def header(self) -> RunHeader:

@@ -65,6 +65,7 @@ class Desk:
     seed: int
     bins: Bins = field(default_factory=Bins)
     keeping: Keeping | None = None
+    scheduling: tuple[str, ...] = ()
 
 
 @dataclass
@@ -132,6 +133,8 @@ class Trial(Closed):
         self.rig = self._opened(sinks)
         for name, identity in self.rig.identities.items():
             self._recorder.write("event", t_ns=0, what="instrument", name=name, **identity)
+        for line in self.desk.scheduling:
+            self._recorder.write("event", t_ns=0, what="note", text=line)
         if isinstance(self.rig.clock, WallClock):
             self.rig.clock.settle()
         for name, design in self.rig.designs.items():

@@ -16,6 +16,7 @@ from hil.errors import ConfigError, HilError
 from hil.io.card import CardAtAddress, IoCard, kind_of
 from hil.io.sim_card import SimIoCard
 from hil.ports import BusAttachment, Ports
+from hil.realtime import request_class
 from hil.rig.model import HERE
 from hil.rig.world import Rig, Sinks
 from hil.units import format_time
@@ -171,6 +172,7 @@ class Assembly:
                 channel=table.channel,
                 bitrate_bps=table.bitrate_bps,
                 log=log,
+                prepare=self._as_urgent,
             )
 
         link = self._told("bus", name, opened)
@@ -187,6 +189,11 @@ class Assembly:
         raw = self._told("bus", name, lambda: open_bus(table.interface, channel, table.bitrate_bps, echo=False))
         bridge = Bridge(wire, raw, self._paced_clock)
         self._closing.callback(bridge.close)
+
+    def _as_urgent(self) -> None:
+        """Give the calling thread, which reads a bus, the scheduling class the rig file asks for."""
+        if self._file.rig.realtime_priority:
+            request_class(self._file.rig.realtime_priority)
 
     @property
     def _paced_clock(self) -> WallClock:

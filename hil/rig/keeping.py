@@ -68,7 +68,7 @@ def _outlet(file: RigFile, name: str, table: InstrumentTable) -> OutletPlan:
         keep_on=list(table.keep_on),
         watchdog=None
         if watchdog is None
-        else WatchdogPlan(enable=watchdog.enable, feed=watchdog.feed, timeout_ms=watchdog.timeout_ms),
+        else WatchdogPlan(**watchdog.model_dump()),
         interlocks=list(_interlocks(file, name, table)),
     )
 

@@ -186,6 +186,12 @@ class Watchdog(Table):
 
     enable: Text = Field(description="command that starts the instrument's own watchdog")
     feed: Text | None = Field(default=None, description="command that feeds it; any command feeds it when left out")
+    disable: Text | None = Field(
+        default=None, description="command that stops it, sent when a run has ended and everything is off"
+    )
+    clear: Text | None = Field(
+        default=None, description="command that clears its trip, sent when a run begins and everything is off"
+    )
     timeout_ms: float = Field(gt=0.0, description="time without feeding after which outputs drop [ms]")
 
 

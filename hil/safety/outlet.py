@@ -106,6 +106,7 @@ class Outlet:
         self._orders: deque[SafeOrder | None] = deque()
         self._wake_r, self._wake_w = os.pipe()
         self._owed = 0
+        self._guarded = False
         self._fed = Stopwatch()
         self._ended = False
         self._thread = threading.Thread(target=self._run, name=f"outlet {plan.name}", daemon=True)
@@ -168,10 +169,25 @@ class Outlet:
                 self._listener.close()
             self._refusals.clear()
             order.results = run_sequence(order.steps, self, self._bench.now)
+            self._set_watchdog(order)
             self._fed = Stopwatch()
             order.done(self.plan.name, order)
             if order.last:
                 self._await_end()
+
+    def _set_watchdog(self, order: SafeOrder) -> None:
+        """Once everything is off: start the watchdog for a run that begins, stop it after the last time."""
+        watchdog = self.plan.watchdog
+        if watchdog is None or order.trouble or not order.steps:
+            return
+        if order.last:
+            commands = [watchdog.disable] if self._guarded else []
+        else:
+            commands = [] if self._guarded else [watchdog.clear, watchdog.enable]
+            self._guarded = True
+        with suppress(HilError):  # a connection that is lost is found when the watchdog is fed
+            for command in filter(None, commands):
+                self.send(command)
 
     def _await_end(self) -> None:
         """Nothing more goes out; only the order to end comes."""

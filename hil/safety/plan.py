@@ -31,6 +31,8 @@ class WatchdogPlan(_Part):
 
     enable: str
     feed: str | None = None
+    disable: str | None = None
+    clear: str | None = None
     timeout_ms: float
 
 

@@ -133,8 +133,6 @@ class _Process:
         driver.recognise(upstream.identity, name=plan.name, serial=plan.serial, where=plan.resource)
         gate = Gate(plan.name, driver, plan.limits, allow=plan.allow, sequences=plan.sequences)
         self._record.write("opened", outlet=plan.name, resource=plan.resource, identity=str(upstream.identity))
-        if plan.watchdog is not None:
-            upstream.send(plan.watchdog.enable.encode("latin-1"))
         return Outlet(plan, gate, upstream, self._keeper)
 
     def _refuse(self, trouble: str) -> int:
