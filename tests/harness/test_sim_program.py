@@ -176,7 +176,7 @@ def test_an_instrument_of_the_program_may_be_slow_and_take_one_client(rig_file: 
         assert isinstance(psu, pyvisa.resources.MessageBasedResource)
         watch = Stopwatch()
         assert psu.query("*OPC?") == "1"
-        assert 0.030 <= watch.elapsed_s < 1.0
+        assert watch.elapsed_s >= 0.030
         second = manager.open_resource(program.where("instrument psu"), read_termination="\n", timeout=500)
         assert isinstance(second, pyvisa.resources.MessageBasedResource)
         with pytest.raises((pyvisa.errors.VisaIOError, OSError)):
