@@ -159,6 +159,11 @@ class Keysight34465A(Dmm):
         reset="IMM",
         doc="What starts the readings: INITiate itself, or *TRG. EXTernal and INTernal are not declared here.",
     )
+    configure_dc_voltage = Action(
+        "CONFigure:VOLTage[:DC]", doc="Preset for DC voltage; a range may follow. See configure_voltage()."
+    )
+    configure_dc_current = Action("CONFigure:CURRent[:DC]", doc="Preset for DC current; a range may follow.")
+    configure_resistance = Action("CONFigure:RESistance", doc="Preset for resistance, two-wire; a range may follow.")
     initiate = Action("INITiate[:IMMediate]", doc="Forget the readings and begin new ones.")
     abort = Action("ABORt", doc="Take no further readings.")
     readings: Measurement[tuple[float, ...]] = Measurement(
@@ -187,7 +192,7 @@ class Keysight34465A(Dmm):
         Raises:
             InstrumentError: for a range it does not have, an overload, or no answer.
         """
-        return self._measure("VOLT", "MEAS:VOLT:DC?", range_v)
+        return self._measure("VOLT", type(self).measured_voltage_v, range_v)
 
     def measure_current(self, range_a: float | None = None) -> Measured:
         """DC current from ``i`` to ``lo`` [A], with the one-year uncertainty.
@@ -195,7 +200,7 @@ class Keysight34465A(Dmm):
         Raises:
             InstrumentError: for a range it does not have, an overload, or no answer.
         """
-        return self._measure("CURR", "MEAS:CURR:DC?", range_a)
+        return self._measure("CURR", type(self).measured_current_a, range_a)
 
     def measure_resistance(self, range_ohm: float | None = None) -> Measured:
         """Resistance between ``hi`` and ``lo``, two-wire, leads included [ohm], with the one-year uncertainty.
@@ -203,7 +208,7 @@ class Keysight34465A(Dmm):
         Raises:
             InstrumentError: for a range it does not have, an overload, or no answer.
         """
-        return self._measure("RES", "MEAS:RES?", range_ohm)
+        return self._measure("RES", type(self).measured_resistance_ohm, range_ohm)
 
     def configure_voltage(self, *, range_v: float | None = None, nplc: float = NPLC_DEFAULT, samples: int = 1) -> None:
         """Prepare a series of DC voltage readings; nothing is measured yet.
@@ -217,7 +222,8 @@ class Keysight34465A(Dmm):
             InstrumentError: for a value it does not have.
         """
         with self.group():
-            self.write("CONF:VOLT:DC" + ("" if range_v is None else f" {range_for('VOLT', range_v, self.name):g}"))
+            chosen = "" if range_v is None else f" {range_for('VOLT', range_v, self.name):g}"
+            self.write(type(self).configure_dc_voltage.header + chosen)
             self.voltage_nplc = nplc
             self.sample_count = samples
 
@@ -238,10 +244,10 @@ class Keysight34465A(Dmm):
                 return self._finite(self.readings)
         raise InstrumentError(f"{self.name}: INIT was sent, and it still measures; abort() it and look at its trigger")
 
-    def _measure(self, function: str, command: str, asked: float | None) -> Measured:
+    def _measure(self, function: str, declared: Measurement[float], asked: float | None) -> Measured:
         chosen = None if asked is None else range_for(function, asked, self.name)
-        answer = self.query(command if chosen is None else f"{command} {chosen:g}")
-        (value,) = self._finite((Number(UNITS[function], -math.inf, math.inf).read(answer),))
+        answer = self.query(f"{declared.header}?" if chosen is None else f"{declared.header}? {chosen:g}")
+        (value,) = self._finite((declared.value.read(answer),))
         return Measured(value, UNITS[function], self.name, uncertainty(function, value, chosen))
 
     def _finite(self, values: Sequence[float]) -> tuple[float, ...]:

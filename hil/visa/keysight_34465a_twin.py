@@ -124,18 +124,20 @@ class Keysight34465ATwin(Twin):
         panel.do(Keysight34465A.initiate, lambda _: self._initiate())
         panel.do(Keysight34465A.abort, lambda _: self._abort())
         panel.answer(Keysight34465A.line_frequency_hz, lambda _: int(LINE_HZ))
-        measured = {
-            "VOLT": Keysight34465A.measured_voltage_v,
-            "CURR": Keysight34465A.measured_current_a,
-            "RES": Keysight34465A.measured_resistance_ohm,
+        presets = {
+            "VOLT": (Keysight34465A.measured_voltage_v, Keysight34465A.configure_dc_voltage),
+            "CURR": (Keysight34465A.measured_current_a, Keysight34465A.configure_dc_current),
+            "RES": (Keysight34465A.measured_resistance_ohm, Keysight34465A.configure_resistance),
         }
         panel.answered_elsewhere(
-            Keysight34465A.operation_condition, Keysight34465A.readings, Keysight34465A.new_readings, *measured.values()
+            Keysight34465A.operation_condition, Keysight34465A.readings, Keysight34465A.new_readings
         )
+        for declarations in presets.values():
+            panel.answered_elsewhere(*declarations)
         panel.bind()
-        tree.add(Command("FETCh?", (), self._fetch))
-        tree.add(Command("READ?", (), self._read))
-        for function, declaration in measured.items():
+        tree.add(Command(f"{Keysight34465A.readings.command}?", (), self._fetch))
+        tree.add(Command(f"{Keysight34465A.new_readings.command}?", (), self._read))
+        for function, (measured, configured) in presets.items():
             span = (Optional(Number(UNITS[function], 0.0, max(ACCURACY[function]))),)
 
             def preset(largest: float | None, function: str = function) -> None:
@@ -145,8 +147,8 @@ class Keysight34465ATwin(Twin):
                 self._preset(function, largest)
                 return self._read()
 
-            tree.add(Command(f"{declaration.command}?", span, measure))
-            tree.add(Command(declaration.command.replace("MEASure", "CONFigure"), span, preset))
+            tree.add(Command(f"{measured.command}?", span, measure))
+            tree.add(Command(configured.command, span, preset))
 
     def _preset(self, function: str, largest: float | None) -> None:
         """What MEASure and CONFigure set: function, range, 10 PLC, one reading, triggered at once."""

@@ -19,7 +19,7 @@ from hil.units import ms
 from hil.visa.classes import RelayTimes, Switch
 from hil.visa.declare import Action, Measurement
 from hil.visa.driver import Channel
-from hil.visa.scpi.parameters import Boolean, Integer
+from hil.visa.scpi.parameters import Boolean, Integer, Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,11 +65,20 @@ def channels_of(model: str, slot: int) -> tuple[int, ...]:
     return () if module is None else tuple(_SLOT * slot + channel for channel in module.channels)
 
 
+class ModuleModel(Text):
+    """The model in an answer of maker, model, serial number and firmware."""
+
+    def read(self, text: str) -> str:
+        """The second of the four."""
+        return text.split(",")[1].strip()
+
+
 class Relay(Channel):
     """One relay: a contact of a 34938A, or a crosspoint of a 34932A."""
 
     close_contact = Action("ROUTe:CLOSe", doc="Close the relay; others stay as they are.")
     open_contact = Action("ROUTe:OPEN", doc="Open the relay.")
+    close_only = Action("ROUTe:CLOSe:EXCLusive", doc="Open every other relay, then close this one: break before make.")
     closed: Measurement[bool] = Measurement("ROUTe:CLOSe", Boolean(), doc="Whether it was commanded to be closed.")
     opened: Measurement[bool] = Measurement("ROUTe:OPEN", Boolean(), doc="Whether it was commanded to be open.")
     cycles: Measurement[int] = Measurement(
@@ -77,12 +86,26 @@ class Relay(Channel):
     )
 
 
+class Slot(Channel):
+    """One slot of the mainframe."""
+
+    module: Measurement[str] = Measurement(
+        "SYSTem:CTYPe", ModuleModel(), doc="Model of the module in the slot; 0 when it is empty."
+    )
+
+    @property
+    def listed(self) -> str:
+        """The slot as the command wants it: a number, no channel list."""
+        return str(self.number)
+
+
 class Keysight34980A(Switch):
     """A Keysight 34980A; ``relay(1003)`` is channel 3 in slot 1, ``relay(2304)`` row 3, column 4 in slot 2."""
 
     manufacturers: ClassVar[tuple[str, ...]] = ("Keysight Technologies", "Agilent Technologies")
     models: ClassVar[tuple[str, ...]] = ("34980A",)
-    channel_classes: ClassVar[tuple[type, ...]] = (Relay,)
+    channel_classes: ClassVar[tuple[type, ...]] = (Relay, Slot)
+    energising: ClassVar[tuple[str, ...]] = ("close_contact", "close_only")
 
     open_all_contacts = Action("ROUTe:OPEN:ALL", doc="Open every relay of every module.")
 
@@ -96,7 +119,7 @@ class Keysight34980A(Switch):
         Raises:
             InstrumentError: when there is none that is known here.
         """
-        found = {slot: self.query(f"SYST:CTYP? {slot}").split(",")[1].strip() for slot in range(1, SLOTS + 1)}
+        found = {slot: Slot(self, slot, f"slot{slot}").module for slot in range(1, SLOTS + 1)}
         self.modules = {slot: model for slot, model in found.items() if model in MODULES}
         numbers = [number for slot, model in self.modules.items() for number in channels_of(model, slot)]
         if not numbers:
@@ -148,11 +171,7 @@ class Keysight34980A(Switch):
         Raises:
             InstrumentError: as :meth:`connect`.
         """
-        listed = self._listed(channels)
-        self.announce(f"{self.name}.connect_only", channels)
-        with self.group():
-            self.write(f"ROUT:CLOS:EXCL {listed}")
-            self.query("*OPC?")
+        self._switch(Relay.close_only, channels, None)
         self._expect(channels, closed=True)
         self._expect(tuple(other for other in self.relays if other not in channels), closed=False)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from hil.errors import InstrumentError
-from hil.visa.keysight_34980a import COLUMNS, MODULES, ROWS, SLOTS, Keysight34980A, Module, Relay, channels_of
+from hil.visa.keysight_34980a import COLUMNS, MODULES, ROWS, SLOTS, Keysight34980A, Module, Relay, Slot, channels_of
 from hil.visa.panel import Panel
 from hil.visa.scpi.arguments import Channels
 from hil.visa.scpi.common import add_status
@@ -157,10 +157,11 @@ class Keysight34980ATwin(Twin):
         relays.answer(Relay.closed, lambda number: coils[number].commanded)
         relays.answer(Relay.opened, lambda number: not coils[number].commanded)
         relays.answer(Relay.cycles, lambda number: coils[number].cycles)
+        relays.answered_elsewhere(Relay.close_only)
         relays.bind()
         tree = self.engine.tree
-        tree.add(Command("ROUTe:CLOSe:EXCLusive", (Channels(numbers),), self._close_only))
-        tree.add(Command("SYSTem:CTYPe?", (Integer(1, SLOTS),), self._module_in))
+        tree.add(Command(Relay.close_only.command, (Channels(numbers),), self._close_only))
+        tree.add(Command(f"{Slot.module.command}?", (Integer(1, SLOTS),), self._module_in))
 
     def _open_all(self) -> None:
         for coil in self._coils.values():

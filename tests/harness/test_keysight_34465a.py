@@ -12,6 +12,7 @@ from hil.errors import InstrumentError
 from hil.noise import Streams
 from hil.units import ms, s
 from hil.visa.declare import describe
+from hil.visa.gate import Gate
 from hil.visa.keysight_34465a import ACCURACY, Keysight34465A, range_for, uncertainty
 from hil.visa.keysight_34465a_twin import Keysight34465ATwin
 from hil.visa.library import SimVisaLibrary
@@ -56,7 +57,7 @@ def test_the_dialogue_of_a_voltage(bench: Bench) -> None:
     bench.dmm.measure_voltage()
     bench.dmm.measure_voltage(range_v=7.0)
 
-    assert bench.written() == ["MEAS:VOLT:DC?", "MEAS:VOLT:DC? 10"]
+    assert bench.written() == ["MEAS:VOLT?", "MEAS:VOLT? 10"]
     assert bench.said[1][1].startswith(("+4.99", "+5.00"))
     assert len(bench.said[1][1]) == len("+5.00000000E+00")
 
@@ -65,7 +66,7 @@ def test_the_dialogue_of_a_series(bench: Bench) -> None:
     bench.dmm.configure_voltage(range_v=10.0, nplc=1.0, samples=5)
     bench.dmm.acquire()
 
-    assert bench.written()[:5] == ["CONF:VOLT:DC 10", "VOLT:NPLC 1", "SAMP:COUN 5", "INIT", "TRIG:SOUR?"]
+    assert bench.written()[:5] == ["CONF:VOLT 10", "VOLT:NPLC 1", "SAMP:COUN 5", "INIT", "TRIG:SOUR?"]
     assert bench.written()[-1] == "FETC?"
 
 
@@ -278,6 +279,21 @@ def test_the_uncertainty_of_a_larger_range_is_not_smaller(function, part):
 
     assert uncertainty(function, value, ranges[0]) < uncertainty(function, value, ranges[-1])
     assert range_for(function, value, "dmm") == ranges[0]
+
+
+def test_long_forms_with_and_without_dc_are_understood(bench: Bench) -> None:
+    answers = [float(bench.dmm.query(text)) for text in ("MEASURE:VOLTAGE:DC?", "meas:volt? 10", "MEAS:VOLT:DC? 10V")]
+
+    assert answers == [pytest.approx(5.0, rel=1e-3)] * 3
+
+
+def test_all_that_the_driver_sends_passes_a_gate_of_its_declarations(bench: Bench) -> None:
+    bench.dmm.configure_voltage(range_v=10.0)
+    bench.dmm.acquire()
+    bench.dmm.measure_voltage(range_v=10.0)
+    gate = Gate("dmm", Keysight34465A, {})
+
+    assert [text for text in bench.written() if gate.rule(text.encode()).refusal] == []
 
 
 def test_the_declarations_are_documented() -> None:

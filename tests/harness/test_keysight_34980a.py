@@ -12,6 +12,7 @@ from hil.errors import InstrumentError
 from hil.faults import Fault
 from hil.noise import Streams
 from hil.units import ms
+from hil.visa.gate import Gate
 from hil.visa.keysight_34980a import MODULES, Keysight34980A
 from hil.visa.keysight_34980a_twin import Keysight34980ATwin
 from hil.visa.library import SimVisaLibrary
@@ -157,6 +158,16 @@ def test_one_relay_can_be_asked_and_commanded_by_itself(bench: Bench) -> None:
     bench.clock.sleep(20 * ms)
 
     assert bench.lamp.volts == pytest.approx(0.0, abs=1e-6)
+
+
+def test_all_that_the_driver_sends_passes_a_gate_of_its_declarations(bench: Bench) -> None:
+    bench.switch.connect(1001)
+    bench.switch.connect_only(1002)
+    bench.switch.disconnect_all()
+    bench.switch.cycle_counts(1001)
+    gate = Gate("sw", Keysight34980A, {})
+
+    assert [text for text in (*bench.written(), "SYST:CTYP? 1") if gate.rule(text.encode()).refusal] == []
 
 
 def test_reset_opens_every_relay(bench: Bench) -> None:
