@@ -91,14 +91,39 @@ class Timeline:
         self.mark_ns = 0
         self.asked: dict[str, Asked] = {}
         """Every signal the test has asked about, by name."""
+        self.before_call: Callable[[], None] = _nothing
+        """Called first by every call of the test that acts on the rig or waits on it; it may let rig time pass."""
+        self.transport_ns = 0
+        """The longest time [ns] from an observation until the test's program has it; 0 where that takes no time."""
         self._on_stimulus = on_stimulus
         self._on_check = on_check
 
     def stimulus(self, what: str, detail: object = None) -> None:
-        """Move the mark to now: something is about to act on the rig; what was seen before proves nothing."""
+        """A call of the test is about to act on the rig: move the mark to now, what was seen before proves nothing."""
+        self.before_call()
+        self.happens(what, detail)
+
+    def happens(self, what: str, detail: object = None) -> None:
+        """As :meth:`stimulus`, for what acts by itself, as planned: no code of the test comes before it."""
         self.mark_ns = self.clock.now
         if self._on_stimulus is not None:
             self._on_stimulus(what, detail)
+
+    def arrived(self) -> None:
+        """Wait until the test's program has everything that was observed up to now.
+
+        Only then do :attr:`Signal.last` and :meth:`Signal.history` tell all of it; ``seen``, ``expect`` and ``stays``
+        see to it themselves.
+
+        Raises:
+            ClockError: in an event callback.
+        """
+        self.arrived_by(self.clock.now)
+
+    def arrived_by(self, time_ns: int) -> None:
+        """As :meth:`arrived`, for what was observed up to a rig time [ns]."""
+        if self.transport_ns and self.clock.now < time_ns + self.transport_ns:
+            self.clock.wait(time_ns + self.transport_ns, what="what is on its way")
 
     def check(self, check: Check) -> None:
         """Put a check record on the record."""
@@ -340,6 +365,7 @@ class Signal(Generic[Value]):
             HilError: for a condition that no state of the signal could ever satisfy.
         """
         condition = Condition[Value](value, below=below, above=above)
+        self._timeline.before_call()
         monitor = Monitor(self, condition, self._timeline, form="stays")
         self._clock.wait(self._clock.now + for_, lambda: monitor.violation is not None, f"{self.name} to stay")
         return monitor.close()
@@ -374,8 +400,10 @@ class Signal(Generic[Value]):
 
     def _find(self, condition: Condition[Value], within: int, since: int | None) -> Reading[Value] | None:
         self.demand(condition)
-        self._timeline.asked[self.name] = self
-        mark = self._timeline.mark_ns if since is None else since
+        timeline, clock = self._timeline, self._clock
+        timeline.asked[self.name] = self
+        timeline.before_call()
+        mark = timeline.mark_ns if since is None else since
         found: Reading[Value] | None = None
         start = 0
 
@@ -384,8 +412,12 @@ class Signal(Generic[Value]):
             found, start = self.find(condition, mark, start)
             return found is not None
 
-        self._clock.wait(self._clock.now + within, ready, f"{self.name} {condition}")
-        return found
+        until = clock.now + within
+        if self.held:
+            timeline.arrived_by(mark)  # the level at the mark may be on its way still
+        if not clock.wait(max(until, clock.now), ready, f"{self.name} {condition}") and timeline.transport_ns:
+            clock.wait(until + timeline.transport_ns, ready, f"{self.name} {condition}, seen in time and on its way")
+        return None if found is not None and timeline.transport_ns and found.at > until else found
 
     def _show(self, value: Value) -> str:
         return f"{show(value)}{self._of_unit()}"
@@ -423,13 +455,14 @@ class Monitor(Generic[Value]):
         self._timeline = timeline
         self._form = form
         self._begin_ns = self._newest_ns = timeline.clock.now
+        self._end_ns: int | None = None
         self._gap_ns = 0
         self._closed = False
         timeline.asked[signal.name] = signal
         self._end_watch = signal.on_sample(self._sample)
-        last = signal.last
-        if signal.held and last is not None:
-            self._sample(last.value, self._begin_ns)
+        self._at_begin = signal.last if signal.held else None
+        if not timeline.transport_ns:
+            self._judge_begin()
 
     def __enter__(self) -> Monitor[Value]:
         return self
@@ -437,13 +470,22 @@ class Monitor(Generic[Value]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def end(self) -> None:
+        """What is produced from now on does not count any more; what is on its way does, until :meth:`close`."""
+        if self._end_ns is None:
+            self._end_ns = self._timeline.clock.now
+
     def close(self) -> bool:
         """Stop watching, write the check record, and say whether the condition held all the time."""
         if self._closed:
             return self._held()
+        self.end()
+        assert self._end_ns is not None
+        self._timeline.arrived_by(self._end_ns)
         self._closed = True
         self._end_watch()
-        now = self._timeline.clock.now
+        self._judge_begin()
+        now = self._end_ns
         self._gap_ns = max(self._gap_ns, now - self._newest_ns)
         at = now if self.violation is None else self.violation.at
         self._timeline.check(
@@ -467,7 +509,21 @@ class Monitor(Generic[Value]):
             return f"lost: no sample for {format_duration(self._gap_ns)}"
         return f"held over {self.samples} samples"
 
+    def _judge_begin(self) -> None:
+        """The level a pin had when the watch began, once everything from before has arrived."""
+        level, self._at_begin = self._at_begin, None
+        if level is not None:
+            self._judge(level.value, self._begin_ns)
+
     def _sample(self, value: Value, at: int) -> None:
+        if at < self._begin_ns:
+            if self._at_begin is not None:
+                self._at_begin = Reading(value, at)
+        elif self._end_ns is None or at <= self._end_ns:
+            self._judge_begin()
+            self._judge(value, at)
+
+    def _judge(self, value: Value, at: int) -> None:
         self.samples += 1
         self._gap_ns = max(self._gap_ns, at - self._newest_ns)
         self._newest_ns = max(self._newest_ns, at)
