@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _PROGRESS_NS = 200 * ms
 _STATE_SAFE = "SAFE-CONFIRMED"
-_END_S = 15.0
 
 
 class Keeping:
@@ -71,7 +70,7 @@ class Keeping:
     def watch(self, rig: Rig) -> None:
         """Tell the keeper of progress while the world of a test runs, and have the rig made safe when it is closed."""
         rig.keeper = self._link
-        rig.clock.every(_PROGRESS_NS, self._link.progress)
+        rig.clock.every(_PROGRESS_NS, self._link.progress, timed=False)
         rig.closing.callback(self._link.make_safe)
 
     def give_up(self) -> None:
@@ -88,13 +87,15 @@ class Keeping:
             with suppress(HilError):
                 self._link.leave()
             return ""
+        problem = ""
         try:
-            with suppress(KeeperError):  # it has ended by itself: its record says how
+            with suppress(KeeperError):  # it has ended by itself, or stands still
                 self._link.end()
-        except UnsafeError as problem:
-            return str(problem)
-        exit_code_of(self.keeper, _END_S)
-        return unsafe_in(self._folder)
+        except UnsafeError as unsafe:
+            problem = str(unsafe)
+        if exit_code_of(self.keeper, self.keeper.answer_s) == 0:
+            return ""
+        return unsafe_in(self._folder) or problem or "UNSAFE: the keeper did not end in order; run `hil safe`"
 
 
 def unsafe_in(folder: Path) -> str:
@@ -113,4 +114,4 @@ def unsafe_in(folder: Path) -> str:
         return ""
     if last.get("what") == "ended":
         return f"UNSAFE: {last.get('why')}"
-    return "UNSAFE: the keeper died before it confirmed a safe state; run `hil safe` with the rig file"
+    return "UNSAFE: the keeper did not confirm a safe state: it died, or stands still; run `hil safe` with the rig file"

@@ -57,7 +57,9 @@ class Peer:
         found: list[Message] = []
         for line in lines:
             with suppress(ValueError):
-                found.append(cast("Message", json.loads(line)))
+                said: object = json.loads(line)
+                if isinstance(said, dict):
+                    found.append(cast("Message", said))
         return found
 
     def reply(self, **fields: object) -> None:
@@ -79,25 +81,43 @@ class ControlSocket:
     Args:
         path: where the socket is made.
         said: called in that thread with each message and who said it.
-        gone: called in that thread when a process that had joined is gone without goodbye.
+        gone: called in that thread with the id of a process that had joined and is gone without goodbye.
+        starter: process that began the run; its end counts although it may not have joined yet.
     """
 
-    def __init__(self, path: Path, said: Callable[[Peer, Message], None], gone: Callable[[Peer], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        said: Callable[[Peer, Message], None],
+        gone: Callable[[int], None],
+        *,
+        starter: int,
+    ) -> None:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(path))
         os.chmod(path, 0o600)  # noqa: PTH101
         self._listener.listen()
         self._said = said
         self._gone = gone
-        self._peers: list[Peer] = []
+        self._starter = starter
         threading.Thread(target=self._run, name="control", daemon=True).start()
 
     def _run(self) -> None:
         poll = select.poll()
         poll.register(self._listener, select.POLLIN)
         by_descriptor: dict[int, Peer] = {}
+        try:
+            starter = os.pidfd_open(self._starter)
+            poll.register(starter, select.POLLIN)
+        except OSError:
+            starter = -1
+            self._gone(self._starter)
         while True:
             for ready, _ in poll.poll():
+                if ready == starter:
+                    poll.unregister(starter)
+                    self._gone(self._starter)
+                    continue
                 if ready == self._listener.fileno():
                     peer = Peer(self._listener.accept()[0])
                     for descriptor in peer.descriptors:
@@ -116,7 +136,7 @@ class ControlSocket:
                     poll.unregister(descriptor)
                     del by_descriptor[descriptor]
                 if peer.joined and not peer.left:
-                    self._gone(peer)
+                    self._gone(peer.pid)
                 peer.close()
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from hil.clock import boot_ns
 from hil.safety.errors import LeaseError
 from hil.safety.outlet import Outlet, SafeOrder
 from hil.units import ms, s
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _LOOK_NS = 10 * ms  # how often time-outs are looked at
 _MARGIN_NS = 500 * ms  # what a device may take beyond the time its steps allow
 _RENEWALS = 5  # of the lease within its time to live
+_STALLED_NS = 500 * ms  # a keeper whose own clock stood still for so long feeds nothing
 
 
 class State(Enum):
@@ -72,7 +74,7 @@ class Keeper:
         """Whether the keeper has nothing left to do."""
         self.phase = "unpowered"
         self.kept: list[str] = []
-        """What was left on, because the rig file says so or the phase asks to hold."""
+        """What was left on because the rig file says so."""
         self._clock = clock
         self._lease = lease
         self._record = record
@@ -80,7 +82,10 @@ class Keeper:
         self._outlets: dict[str, Outlet] = {}
         self._test: Test | None = None
         self._hold_until_ns: int | None = None
+        self._held_since_ns = 0
         self._touched_ns = clock.now
+        self._looked_ns = clock.now
+        self._energised: set[str] = set()
         self._waiting: dict[str, SafeOrder] = {}
         self._on_safe: list[Callable[[bool], None]] = []
         self._detected_ns = 0
@@ -108,6 +113,8 @@ class Keeper:
 
     def progressing(self) -> bool:
         """Whether the test makes progress, or nothing is energised yet. Any thread may call."""
+        if self._clock.elapsed - self._looked_ns > _STALLED_NS:
+            return False
         return self.state in (State.IN_USE, State.SAFE) and not self._last
 
     def may_write(self) -> bool:
@@ -119,7 +126,10 @@ class Keeper:
         if self.state is not State.IN_USE:
             return f"no test has begun; the rig is {self.state.value}"
         self._record.sync()
-        return self._record.trouble or self._why_not(outlet)
+        found = self._record.trouble or self._why_not(outlet)
+        if not found:
+            self._energised.add(outlet)
+        return found
 
     def note(self, what: str, **fields: object) -> None:
         """Record something. Any thread may call."""
@@ -157,12 +167,15 @@ class Keeper:
         """A declared hold, and not for ever: a debugger, a single step, an operator who takes over."""
         self.touched()
         allowed_s = min(most_s, self.plan.hold_s)
+        self._held_since_ns = self._clock.now
         self._hold_until_ns = self._clock.now + round(allowed_s * s)
         self._record.write("hold", t_ns=self._clock.now, why=why, most_s=allowed_s)
 
     def resume(self) -> None:
-        """The hold is over."""
+        """The hold is over; its time does not count for the deadline."""
         self.touched()
+        if self._hold_until_ns is not None and self._test is not None:
+            self._test.until_ns += self._clock.now - self._held_since_ns
         self._hold_until_ns = None
         self._record.write("resume", t_ns=self._clock.now)
 
@@ -197,19 +210,23 @@ class Keeper:
             self._on_safe.append(reply)
         if self._waiting and (self._last or not last):
             return
-        self._last = self._last or last
-        self._detected_ns = self._clock.elapsed
+        steps = {name: outlet.plan.steps(self.phase) for name, outlet in self._outlets.items()}
+        self._last = self._last or last or not all(steps.values())
+        self._detected_ns, detected_boot_ns = self._clock.elapsed, boot_ns()
         self.state = State.MAKING_SAFE
-        orders = {
-            name: SafeOrder(outlet.plan.steps(self.phase), self._last, self._done)
-            for name, outlet in self._outlets.items()
-        }
+        self._renew()  # a keeper that stood still for long holds the rig still, unless somebody took over
+        if self.over:
+            return
+        orders = {name: SafeOrder(sequence, self._last, self._done) for name, sequence in steps.items()}
         self._waiting = dict(orders)
         for name, order in orders.items():
             self._outlets[name].order(order)
-        self.kept = [f"{name}: held in phase {self.phase}" for name, order in orders.items() if not order.steps]
-        self.kept += [f"{name}: {kept}" for name, outlet in self._outlets.items() for kept in outlet.plan.keep_on]
-        self._record.write("making safe", t_ns=self._detected_ns, why=why, phase=self.phase)
+        self._energised.clear()
+        self.kept = [f"{name}: {kept}" for name, outlet in self._outlets.items() for kept in outlet.plan.keep_on]
+        for name, order in orders.items():
+            if not order.steps:
+                self._blame(f"{name}: left as it is, as the rig file says for phase {self.phase}: call the test lead")
+        self._record.write("making safe", t_ns=self._detected_ns, boot_ns=detected_boot_ns, why=why, phase=self.phase)
         allowed_ns = max((_time_of(order.steps) for order in orders.values()), default=0) + _MARGIN_NS
         if self._give_up is not None:
             self._give_up.cancel()
@@ -250,6 +267,7 @@ class Keeper:
         self.trouble = f"{self.trouble}; {why}" if self.trouble else why
 
     def _finished(self) -> None:
+        """Every instrument has told what came of its sequence, or is not waited for any more."""
         if self._give_up is not None:
             self._give_up.cancel()
             self._give_up = None
@@ -269,6 +287,11 @@ class Keeper:
 
     def _look(self) -> None:
         now = self._clock.now
+        self._looked_ns = self._clock.elapsed
+        opened = next((why for outlet in tuple(self._energised) if (why := self._why_not(outlet))), "")
+        if opened and self.state is State.IN_USE:
+            self.trip(opened)
+            return
         if self._hold_until_ns is not None:
             if now >= self._hold_until_ns:
                 self.trip("the declared hold is over and nobody resumed")
@@ -287,8 +310,9 @@ class Keeper:
         except LeaseError as problem:
             self._record.write("lease lost", t_ns=self._clock.now, why=str(problem))
             self._blame(str(problem))
-            self._last = self.over = True
-            self.state = State.UNSAFE
+            self._last = True
+            self._waiting.clear()
+            self._finished()
 
 
 def _time_of(steps: Sequence[object]) -> int:

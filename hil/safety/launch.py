@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hil.safety.plan import KeeperPlan
 
 _BEGIN_S = 30.0  # how long a keeper may take to open its instruments and to make the rig safe
-_ANSWER_S = 30.0
+_ANSWER_S = 30.0  # how long the answer of a keeper may take that did not say
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,17 @@ class KeeperDoor:
     pid: int
     doors: Mapping[str, str] = field(default_factory=dict[str, str])
     """VISA resource of every hazardous instrument, by name."""
+    answer_s: float = _ANSWER_S
+    """How long its answer may take: the longest safe sequence, and some more [s]."""
 
     def dump(self) -> str:
         """As text, for a worker of the same run."""
-        return json.dumps({"control": self.control, "pid": self.pid, "doors": dict(self.doors)})
+        return json.dumps(asdict(self))
 
     @classmethod
     def load(cls, text: str) -> KeeperDoor:
         """From :meth:`dump`."""
-        told = json.loads(text)
-        return cls(told["control"], told["pid"], told["doors"])
+        return cls(**json.loads(text))
 
 
 def start_keeper(plan: KeeperPlan) -> KeeperDoor:
@@ -54,7 +55,7 @@ def start_keeper(plan: KeeperPlan) -> KeeperDoor:
         child.wait(_BEGIN_S)
         raise _refusal(plan, told)
     _CHILDREN[told["pid"]] = child
-    return KeeperDoor(told["control"], told["pid"], told["doors"])
+    return KeeperDoor(told["control"], told["pid"], told["doors"], told["answer_s"])
 
 
 def run_safe_only(plan: KeeperPlan) -> None:
@@ -128,8 +129,9 @@ class KeeperLink:
     def __init__(self, door: KeeperDoor, *, joins: bool = True) -> None:
         self.door = door
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(_ANSWER_S)
+        self._socket.settimeout(door.answer_s)
         self._received = b""
+        self._silent = ""
         try:
             self._socket.connect(door.control)
         except OSError as problem:
@@ -219,6 +221,8 @@ class KeeperLink:
             )
 
     def _ask(self, **message: object) -> Mapping[str, object]:
+        if self._silent:
+            raise KeeperError(self._silent)
         try:
             self._socket.sendall(json.dumps(message).encode() + b"\n")
             while b"\n" not in self._received:
@@ -227,6 +231,7 @@ class KeeperLink:
                     raise KeeperError("the keeper ended: it made the rig safe on its own, or it died; its record says")
                 self._received += data
         except OSError as problem:
-            raise KeeperError(f"the keeper (process {self.door.pid}) does not answer: {problem}") from problem
+            self._silent = f"the keeper (process {self.door.pid}) does not answer: {problem}; the rig may be live"
+            raise KeeperError(self._silent) from problem
         line, self._received = self._received.split(b"\n", 1)
         return cast("Mapping[str, object]", json.loads(line))

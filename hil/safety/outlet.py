@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import select
-import socket
 import threading
 from collections import deque
 from contextlib import suppress
@@ -16,10 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from hil.clock import Stopwatch
 from hil.errors import HilError, InstrumentError
+from hil.safety.dialogue import Dialogue
+from hil.safety.loopback import Loopback
 from hil.safety.sequence import StepResult, run_sequence
-from hil.units import ms, s
+from hil.units import s
 from hil.visa.scpi.errors import ScpiError
-from hil.visa.scpi.parser import split_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 _ANSWER_S = 60.0  # the test's own time-out is shorter, or it declares a hold
 _FEED_S = 0.5  # how long an instrument may take to answer what feeds its watchdog
-_OWED_NS = 50 * ms  # how long the answer to a query that was broken off is awaited
 _FEEDS_A_TIMEOUT = 4
 _IDLE_S = 1.0
 _PROTECTED = -203
@@ -44,7 +43,7 @@ class Bench(Protocol):
         ...
 
     def progressing(self) -> bool:
-        """Whether the watchdog may be fed."""
+        """Whether anything but the safe sequence may be sent."""
         ...
 
     def may_write(self) -> bool:
@@ -98,14 +97,14 @@ class Outlet:
         self.plan = plan
         self._gate = gate
         self._upstream = upstream
+        self._dialogue = Dialogue(upstream)
         self._bench = bench
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._client: socket.socket | None = None
-        self._received = b""
+        self._loopback = Loopback()
         self._refusals: deque[str] = deque()
         self._orders: deque[SafeOrder | None] = deque()
         self._wake_r, self._wake_w = os.pipe()
-        self._owed = 0
+        os.set_blocking(self._wake_r, False)
+        self._may_reopen = False
         self._guarded = False
         self._fed = Stopwatch()
         self._ended = False
@@ -114,10 +113,10 @@ class Outlet:
     @property
     def port(self) -> int:
         """The TCP port on loopback at which the test reaches it."""
-        return int(self._listener.getsockname()[1])
+        return self._loopback.port
 
     def start(self) -> None:
-        """Start the watchdog, then serve."""
+        """Serve from now on."""
         self._thread.start()
 
     def order(self, order: SafeOrder | None) -> None:
@@ -138,25 +137,23 @@ class Outlet:
         feed_s = _IDLE_S if watchdog is None else watchdog.timeout_ms / 1000.0 / _FEEDS_A_TIMEOUT
         try:
             while not self._ended:
-                self._obey()
-                if self._ended:
-                    break
                 left_s = max(0.0, feed_s - self._fed.elapsed_s)
-                served = self._listener if self._client is None else self._client
-                readable, _, _ = select.select([self._wake_r, self._listener, served], [], [], left_s)
-                if self._wake_r in readable:
-                    os.read(self._wake_r, 64)
-                    continue
-                if self._listener in readable:
-                    self._accept()
-                elif self._client is not None and self._client in readable:
-                    self._serve()
-                if watchdog is not None and self._fed.elapsed_s >= feed_s:
+                readable, _, _ = select.select([self._wake_r, *self._loopback.descriptors], [], [], left_s)
+                if self._ordered():
+                    self._obey()
+                elif readable:
+                    self._serve(readable)
+                if watchdog is not None and self._fed.elapsed_s >= feed_s and not self._ended:
                     self._feed(watchdog.feed)
         finally:
-            self._drop_client()
-            self._listener.close()
+            self._loopback.close()
             self._upstream.close()
+
+    def _ordered(self) -> bool:
+        """Whether an order waits; empties what wakes this thread."""
+        with suppress(BlockingIOError):
+            os.read(self._wake_r, 64)
+        return bool(self._orders)
 
     def _obey(self) -> None:
         while self._orders:
@@ -165,23 +162,32 @@ class Outlet:
                 self._ended = True
                 return
             if order.last:
-                self._drop_client()
-                self._listener.close()
+                self._loopback.close()
             self._refusals.clear()
+            self._may_reopen = True
             order.results = run_sequence(order.steps, self, self._bench.now)
+            if order.trouble and not self._may_reopen:  # what was sent last over the lost connection may be lost too
+                order.results = run_sequence(order.steps, self, self._bench.now)
+            self._may_reopen = False
             self._set_watchdog(order)
+            self._loopback.forget()  # what the test said before does not switch anything on afterwards
             self._fed = Stopwatch()
             order.done(self.plan.name, order)
             if order.last:
                 self._await_end()
 
     def _set_watchdog(self, order: SafeOrder) -> None:
-        """Once everything is off: start the watchdog for a run that begins, stop it after the last time."""
+        """Once everything is off: start the watchdog for a run that begins, stop it after the last time.
+
+        It is stopped too when the instrument is held as it is, which it would not be for long otherwise.
+        """
         watchdog = self.plan.watchdog
-        if watchdog is None or order.trouble or not order.steps:
+        if watchdog is None or order.trouble:
             return
         if order.last:
             commands = [watchdog.disable] if self._guarded else []
+        elif not order.steps:
+            return
         else:
             commands = [] if self._guarded else [watchdog.clear, watchdog.enable]
             self._guarded = True
@@ -193,7 +199,7 @@ class Outlet:
         """Nothing more goes out; only the order to end comes."""
         while not self._ended:
             select.select([self._wake_r], [], [])
-            os.read(self._wake_r, 64)
+            self._ordered()
             while self._orders:
                 order = self._orders.popleft()
                 if order is None:
@@ -204,72 +210,68 @@ class Outlet:
     # -- the line of the safe sequence --------------------------------------------------------------------
 
     def send(self, text: str) -> None:
-        """Send a command of the safe sequence.
+        """Send a command of the safe sequence; a connection that is lost is made anew, once a sequence.
 
         Raises:
             InstrumentError: when it cannot be sent, or another keeper holds the rig now.
         """
-        if not self._bench.may_write():
-            raise InstrumentError(f"{self.plan.name}: the lease is not this keeper's any more; nothing was sent")
-        self._upstream.send(text.encode("latin-1"))
+        self._demand_lease()
+        message = text.encode("latin-1")
+        try:
+            self._dialogue.tell(message)
+        except InstrumentError as lost:
+            self._reopen(lost)
+            self._dialogue.tell(message)
 
     def ask(self, text: str, within_ns: int) -> str | None:
-        """Send a query of the safe sequence; answers to what the test asked before are not taken for its own.
+        """Send a query of the safe sequence; no answer to anything else is taken for its own.
 
         Raises:
             InstrumentError: when the connection is lost.
         """
-        while self._owed:
-            if self._upstream.receive(min(within_ns, _OWED_NS) / s, (), _never) is None:
-                break
-            self._owed -= 1
-        self._owed = 0
-        self.send(text)
-        found = self._upstream.receive(within_ns / s, (), _never)
-        if found is None:
-            self._owed += 1
+        self._demand_lease()
+        message = text.encode("latin-1")
+        try:
+            found = self._dialogue.ask(message, within_ns / s)
+        except InstrumentError as lost:
+            self._reopen(lost)
+            raise
         return None if found is None else found.decode("latin-1")
+
+    def _demand_lease(self) -> None:
+        if not self._bench.may_write():
+            raise InstrumentError(f"{self.plan.name}: the lease is not this keeper's any more; nothing was sent")
+
+    def _reopen(self, lost: InstrumentError) -> None:
+        if not self._may_reopen:
+            raise lost
+        self._may_reopen = False
+        self._bench.note("reopening", outlet=self.plan.name, why=str(lost))
+        self._upstream = self._upstream.reopened()
+        self._dialogue = Dialogue(self._upstream)
 
     # -- the test's side ----------------------------------------------------------------------------------
 
-    def _accept(self) -> None:
-        client, _ = self._listener.accept()
-        if self._client is not None:
-            client.close()  # an instrument has one owner
-            return
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._client, self._received = client, b""
-
-    def _drop_client(self) -> None:
-        if self._client is not None:
-            self._client.close()
-            self._client = None
-
-    def _serve(self) -> None:
-        assert self._client is not None
-        try:
-            data = self._client.recv(1 << 20)
-        except OSError:
-            data = b""
-        if not data:
-            self._drop_client()
-            return
-        self._bench.touched()
-        messages, self._received = split_messages(self._received + data, end=False)
+    def _serve(self, readable: list[int]) -> None:
+        messages = self._loopback.take(readable)
+        if messages:
+            self._bench.touched()
         for message in messages:
             if self._orders:
                 return
             try:
                 self._pass(message)
-            except (HilError, OSError) as problem:
+            except HilError as problem:
                 self._bench.lost(self.plan.name, str(problem))
-                self._drop_client()
+                self._loopback.drop()
                 return
 
     def _pass(self, message: bytes) -> None:
         """Let one message of the test through, or refuse it."""
         ruling = self._gate.rule(message)
         refusal = ruling.refusal
+        if not refusal and not self._bench.progressing():
+            refusal = "the rig is being made safe"
         if not refusal and ruling.energises:
             refusal = self._bench.why_not_energise(self.plan.name)
             if not refusal:
@@ -278,55 +280,43 @@ class Outlet:
             self._bench.note("refused", outlet=self.plan.name, message=_shown(message), why=refusal)
             self._refusals.append(ScpiError(_PROTECTED, f"keeper: {refusal}").entry)
             return
-        if self._refusals and message.upper().startswith(b"SYST") and ruling.asks and b"ERR" in message.upper():
+        if ruling.asks and self._refusals and message.upper().startswith(b"SYST") and b"ERR" in message.upper():
             self._answer(self._refusals.popleft().encode("latin-1", "replace"))
             return
         if not self._bench.may_write():
-            self._drop_client()
+            self._loopback.drop()
             return
-        self._upstream.send(message)
         self._fed = Stopwatch()
-        if ruling.asks:
-            assert self._client is not None
-            wake = (self._wake_r, self._client.fileno())
-            answer = self._upstream.receive(_ANSWER_S, wake, self._interrupted)
-            if answer is None:
-                self._owed += 1
-                return
+        if not ruling.asks:
+            self._dialogue.tell(message)
+            return
+        answer = self._dialogue.ask(message, _ANSWER_S, (self._wake_r, self._loopback.client), self._interrupted)
+        if answer is not None:
             self._bench.touched()
             self._answer(answer)
 
     def _answer(self, answer: bytes) -> None:
-        if self._client is not None:
-            with suppress(OSError):
-                self._client.sendall(answer + b"\n")
+        self._loopback.answer(answer, self._wake_r, self._ordered)
 
     def _interrupted(self) -> bool:
         """Whether the wait for an answer is over: an order came, or the test says something else, or is gone."""
-        if self._orders:
-            return True
-        assert self._client is not None
-        readable, _, _ = select.select([self._client], [], [], 0.0)
-        return bool(readable)
+        readable, _, _ = select.select([self._wake_r, self._loopback.client], [], [], 0.0)
+        return (self._wake_r in readable and self._ordered()) or self._loopback.client in readable
 
     def _feed(self, command: str | None) -> None:
         """Traffic that keeps the instrument's watchdog from acting; none once the test stands still."""
         self._fed = Stopwatch()
         if not (self._bench.progressing() and self._bench.may_write()):
             return
+        text = command or "*STB?"
+        message = text.encode("latin-1")
         try:
-            text = command or "*STB?"
-            self._upstream.send(text.encode("latin-1"))
-            if "?" in text and self._upstream.receive(_FEED_S, (self._wake_r,), lambda: bool(self._orders)) is None:
-                self._owed += 1
-                if not self._orders:
-                    self._bench.lost(self.plan.name, f"{text} was not answered within {_FEED_S:g} s")
+            if "?" not in text:
+                self._dialogue.tell(message)
+            elif self._dialogue.ask(message, _FEED_S, (self._wake_r,), self._ordered) is None and not self._orders:
+                self._bench.lost(self.plan.name, f"{text} was not answered within {_FEED_S:g} s")
         except HilError as problem:
             self._bench.lost(self.plan.name, str(problem))
-
-
-def _never() -> bool:
-    return False
 
 
 def _shown(message: bytes) -> str:

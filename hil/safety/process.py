@@ -9,9 +9,11 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
+import traceback
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -31,12 +33,15 @@ from hil.visa.gate import Gate
 from hil.visa.upstream import Upstream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hil.safety.control import Message, Peer
     from hil.safety.plan import OutletPlan
 
 UNSAFE = 14
 ERROR = 13
 _END_S = 1.0  # how long outlets may take to close
+_SLACK_S = 2.0  # what an answer may take beyond the longest safe sequence
 
 
 def main() -> int:
@@ -77,6 +82,8 @@ class _Process:
         self._interlocks = Interlocks(clock, {outlet.name: outlet.interlocks for outlet in plan.outlets})
         self._keeper = Keeper(plan, clock, lease, record, self._interlocks.why_not)
         self._outlets: dict[str, Outlet] = {}
+        self._folder = ""
+        self._starter = os.getppid()
 
     def run(self) -> int:
         """Open, make safe, serve, make safe.
@@ -91,9 +98,10 @@ class _Process:
         if trouble and not self._outlets and not self._plan.safe_only:
             return self._refuse(trouble)
         keeper.serve(self._outlets)
-        clock.wait(None, lambda: keeper.state in (State.SAFE, State.UNSAFE), "the first safe state")
+        self._await(lambda: keeper.state in (State.SAFE, State.UNSAFE), "the first safe state")
         if trouble or keeper.state is State.UNSAFE:
             keeper.trouble = "; ".join(filter(None, (keeper.trouble, trouble)))
+            keeper.state = State.UNSAFE
             return self._end(told=f"{self._plan.rig} is not safe: {keeper.trouble}")
         if isinstance(self._lease, Takeover):
             self._lease = self._lease.confirmed_safe()
@@ -103,8 +111,17 @@ class _Process:
             _say(state=keeper.state.value)
             return self._end()
         self._serve()
-        clock.wait(None, lambda: keeper.over, "the end of the run")
+        self._await(lambda: keeper.over, "the end of the run")
         return self._end()
+
+    def _await(self, ready: Callable[[], bool], what: str) -> None:
+        """Run the clock; what goes wrong in the keeper itself makes the rig safe, it does not end the keeper."""
+        while not ready():
+            try:
+                self._clock.wait(None, ready, what)
+            except Exception as problem:  # a keeper that dies leaves outputs on
+                traceback.print_exc()
+                self._clock.post(partial(self._keeper.trip, f"a defect in the keeper: {problem!r}"))
 
     def _asked_to_end(self, number: int, frame: object) -> None:
         del frame
@@ -156,28 +173,37 @@ class _Process:
             if not safe:
                 self._lease.mark_unsafe(keeper.trouble)
             self._lease.release(safe=safe)
+        shutil.rmtree(self._folder, ignore_errors=True)
         if told:
             _say(error=told, unsafe=not safe)
         if not safe:
-            print(f"UNSAFE: {self._plan.rig}: {keeper.trouble}", file=sys.stderr, flush=True)
+            with suppress(OSError):  # the disk of its log is full
+                print(f"UNSAFE: {self._plan.rig}: {keeper.trouble}", file=sys.stderr, flush=True)
         return 0 if safe else UNSAFE
 
     # -- the processes of the run ---------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        path = Path(tempfile.mkdtemp(prefix="hil-keeper-")) / "control"
+        self._folder = tempfile.mkdtemp(prefix="hil-keeper-")
+        path = Path(self._folder) / "control"
         clock = self._clock
         ControlSocket(
             path,
             lambda peer, message: clock.post(lambda: self._said(peer, message)),
-            lambda peer: clock.post(lambda: self._gone(peer)),
+            lambda pid: clock.post(lambda: self._gone(pid)),
+            starter=self._starter,
         )
         doors = {name: f"TCPIP0::127.0.0.1::{outlet.port}::SOCKET" for name, outlet in self._outlets.items()}
         self._record.sync()
-        _say(control=str(path), pid=os.getpid(), doors=doors)
+        within_ms = [sum(step.within_ms for step in outlet.safe) for outlet in self._plan.outlets]
+        within_ms += [
+            sum(step.within_ms for step in steps) for outlet in self._plan.outlets for steps in outlet.safe_in.values()
+        ]
+        answer_s = max(within_ms, default=0.0) / 1000.0 + _SLACK_S
+        _say(control=str(path), pid=os.getpid(), doors=doors, answer_s=answer_s)
 
-    def _gone(self, peer: Peer) -> None:
-        self._keeper.trip(f"process {peer.pid} of the run is gone")
+    def _gone(self, pid: int) -> None:
+        self._keeper.trip(f"process {pid} of the run is gone")
 
     def _said(self, peer: Peer, message: Message) -> None:
         keeper = self._keeper
@@ -221,7 +247,8 @@ def _number(message: Message, key: str) -> float | None:
 
 
 def _say(**fields: object) -> None:
-    print(json.dumps(fields), flush=True)
+    with suppress(OSError):  # whoever started the keeper is gone; the control socket knows
+        print(json.dumps(fields), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,15 @@ value did (discharged). The same code runs in virtual time and in the keeper.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from hil.errors import HilError
 from hil.units import ms
+
+_NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([Ee][+-]?\d+)?\s*", re.ASCII)
+"""<NRf> of IEEE 488.2; anything else an instrument says is no number."""
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -113,8 +117,5 @@ def _run(step: Step, line: Line, now: Callable[[], int]) -> StepResult:
 def _proves(step: Step, answer: str) -> bool:
     if step.below_v is None:
         return answer.strip() == step.expect
-    try:
-        values = [float(part) for part in answer.split(",")]
-    except ValueError:
-        return False
-    return bool(values) and all(abs(value) < step.below_v for value in values)  # NaN is below nothing
+    parts = answer.split(",")
+    return all(_NUMBER.fullmatch(part) and abs(float(part)) < step.below_v for part in parts)

@@ -1,7 +1,9 @@
 """One instrument as the keeper holds it: messages out, answers in, and waits that can be broken off.
 
 A driver's query waits for its whole time-out. The keeper cannot: while it waits for an answer to the test's query, the
-test may die, and the safe sequence must go out at once.
+test may die, and the safe sequence must go out at once. Over TCP the bytes go through the session's own socket:
+pyvisa-py's read loses what has come when its time is over, waits on when the instrument has hung up, and cannot be
+woken.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pyvisa.errors import VisaIOError
 from hil.clock import Stopwatch
 from hil.errors import InstrumentError
 from hil.visa.door import Session, open_manager
+from hil.visa.scpi.parser import split_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from hil.visa.door import Identity
 
 _SLICE_S = 0.01  # how long an interface that cannot be woken is read at a time [s]
+_SEND_S = 1.0  # how long an instrument may take nothing [s]
+_CHUNK = 1 << 16  # bytes read at once
 
 
 class Upstream:
@@ -37,16 +42,25 @@ class Upstream:
         resource: its VISA resource.
         identity: what it answered to ``*IDN?``.
         manager: closed with it.
+        backend: the VISA backend.
     """
 
     def __init__(
-        self, session: Session, resource: MessageBasedResource, identity: Identity, manager: ResourceManager
+        self,
+        session: Session,
+        resource: MessageBasedResource,
+        identity: Identity,
+        manager: ResourceManager,
+        backend: str = "@py",
     ) -> None:
         self.identity = identity
         self._session = session
         self._resource = resource
         self._manager = manager
+        self._backend = backend
         self._socket = _socket_of(resource)
+        self._received = b""
+        self._closed = False
 
     @classmethod
     def open(cls, resource_name: str, name: str, *, backend: str = "@py") -> Upstream:
@@ -58,10 +72,30 @@ class Upstream:
         manager = open_manager(backend)
         try:
             session = Session.open(manager, resource_name, name=name, transcript=_nothing)
-            return cls(session, session.resource, session.identify(), manager)
+            return cls(session, session.resource, session.identify(), manager, backend)
         except InstrumentError:
             manager.close()
             raise
+
+    def reopened(self) -> Upstream:
+        """Another connection to the same instrument, in place of this one, which was lost.
+
+        Raises:
+            InstrumentError: when it cannot be opened, or something else answers there now.
+        """
+        self.close()
+        found = Upstream.open(self._session.resource_name, self._session.name, backend=self._backend)
+        if found.identity != self.identity:
+            found.close()
+            raise InstrumentError(f"{self._session.name}: was {self.identity}; {found.identity} answers there now")
+        return found
+
+    @property
+    def has_input(self) -> bool:
+        """Whether something stands there to be read: an answer that nobody waited for."""
+        if self._received or self._closed:
+            return True
+        return self._socket is not None and bool(select.select([self._socket], [], [], 0.0)[0])
 
     def send(self, message: bytes) -> None:
         """Send one message; its terminator is added.
@@ -69,8 +103,13 @@ class Upstream:
         Raises:
             InstrumentError: when it cannot be sent.
         """
+        if self._closed:
+            raise InstrumentError(f"{self._session.name}: {message[:60]!r} cannot be sent: the connection is closed")
         try:
-            self._resource.write_raw(message + b"\n")
+            if self._socket is None:
+                self._resource.write_raw(message + b"\n")
+            else:
+                self._push(self._socket, message + b"\n")
         except (VisaError, OSError) as error:
             raise InstrumentError(f"{self._session.name}: {message[:60]!r} cannot be sent: {error}") from error
 
@@ -91,26 +130,70 @@ class Upstream:
         watch = Stopwatch()
         while not stop():
             left_s = within_s - watch.elapsed_s
-            if left_s <= 0.0:
+            if left_s <= 0.0 and not self.has_input:
                 return None
-            if self._socket is not None and not self._waiting():
-                readable, _, _ = select.select([self._socket, *wake], [], [], left_s)
-                if self._socket not in readable:
-                    continue
-            answer = self._read(min(left_s, _SLICE_S))
+            if self._socket is None:
+                answer = self._read(min(left_s, _SLICE_S))
+            else:
+                answer = self._complete()
+                if answer is None and self._socket in select.select([self._socket, *wake], [], [], max(0.0, left_s))[0]:
+                    self._fill(self._socket)
+                    answer = self._complete()
             if answer is not None:
                 return answer
+            if watch.elapsed_s >= within_s:
+                return None
         return None
 
     def close(self) -> None:
-        """Close the connection; outputs stay as they are."""
+        """Close the connection; outputs stay as they are. Harmless when done before."""
+        if self._closed:
+            return
+        self._closed = True
         self._session.close()
         self._manager.close()
 
-    def _waiting(self) -> bool:
-        """Whether bytes of an answer were read already and lie in pyvisa-py's own buffer."""
-        session = getattr(self._resource.visalib, "sessions", {}).get(self._resource.session)
-        return bool(getattr(session, "_pending_buffer", b""))
+    # -- over TCP -----------------------------------------------------------------------------------------
+
+    def _push(self, link: socket.socket, message: bytes) -> None:
+        watch, left = Stopwatch(), memoryview(message)
+        while left:
+            try:
+                left = left[link.send(left, socket.MSG_DONTWAIT) :]
+            except BlockingIOError:
+                left_s = _SEND_S - watch.elapsed_s
+                if left_s <= 0.0 or not select.select([], [link], [], left_s)[1]:
+                    raise InstrumentError(
+                        f"{self._session.name}: takes nothing any more; {len(left)} of {len(message)} bytes were not "
+                        f"sent within {_SEND_S:g} s"
+                    ) from None
+
+    def _fill(self, link: socket.socket) -> None:
+        try:
+            found = link.recv(_CHUNK, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise InstrumentError(f"{self._session.name}: the connection failed while reading: {error}") from error
+        if not found:
+            raise InstrumentError(f"{self._session.name}: the instrument has ended the connection")
+        self._received += found
+
+    def _complete(self) -> bytes | None:
+        """One whole answer of what was received; a line feed inside a block does not end it."""
+        if not self._received:
+            return None
+        if b"#" in self._received:
+            messages, _ = split_messages(self._received, end=False)
+            end = len(messages[0]) if messages else -1
+        else:
+            end = self._received.find(b"\n")
+        if end < 0:
+            return None
+        answer, self._received = self._received[:end], self._received[end + 1 :]
+        return answer.removesuffix(b"\r")
+
+    # -- over anything else -------------------------------------------------------------------------------
 
     def _read(self, within_s: float) -> bytes | None:
         self._resource.timeout = max(1, round(within_s * 1000))
