@@ -132,10 +132,9 @@ class Island:
         self._offset_v: dict[Pin, float] = {}
         self._gains: dict[Pin, list[float]] = {}
         self._poll: Event | None = None
+        self._clock = clock
         for net in nets:
             net.island = self
-        if any(net.follower for net in nets) and any(pin.is_watched for pin in self._pins):
-            self._poll = clock.every(POLL_NS, self.solve, Phase.DEVICE)
 
     def dissolve(self) -> list[Net]:
         """Let go of the nets, which are returned."""
@@ -150,6 +149,7 @@ class Island:
         self._followers = [net.follower for net in self._nets if net.follower is not None]
         before = {pin: (pin.volts, pin.amps) for pin in self._pins}
         if self._followers:
+            self._watch_over()
             self._linearise()
             for follower in self._followers:
                 follower.take_source(follower.open_circuit_v())
@@ -172,6 +172,11 @@ class Island:
             return pin.volts
         gains = zip(self._gains[pin], self._followers, strict=True)
         return self._offset_v[pin] + sum(gain * follower.open_circuit_v() for gain, follower in gains)
+
+    def _watch_over(self) -> None:
+        """Nobody tells when a source follows: solve again and again while somebody waits for changes."""
+        if self._poll is None and any(pin.is_watched for pin in self._pins):
+            self._poll = self._clock.every(POLL_NS, self.solve, Phase.DEVICE, POLL_NS, timed=False)
 
     def _linearise(self) -> None:
         """Find what every pin's voltage is as a function of the following sources': superposition."""

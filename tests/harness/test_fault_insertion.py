@@ -11,10 +11,15 @@ from hil.clock import VirtualClock
 from hil.errors import ClockError, HilError, InstrumentError
 from hil.faults import Fault, FaultInjector
 from hil.noise import Streams
+from hil.rig.assembly import open_rig
+from hil.rig.blueprint import Blueprint
+from hil.rig.loader import load_rig
 from hil.units import ms, s
 from hil.visa.fault_insertion import FaultInsertion, Line
+from hil.visa.keysight_34465a import Keysight34465A
 from hil.visa.keysight_34980a import MODULES, Keysight34980A
 from hil.visa.keysight_34980a_twin import Keysight34980ATwin
+from hil.visa.keysight_n6700 import KeysightN6700
 from hil.visa.library import SimVisaLibrary
 from hil.wiring import Wiring
 
@@ -281,3 +286,50 @@ def test_a_stuck_relay_is_found_at_the_pin_and_not_by_its_read_back(bench):
 def test_lines_that_do_not_fit_the_switch_are_refused(bench, lines, why):
     with pytest.raises(InstrumentError, match=why):
         FaultInsertion(bench.switch, lines, clock=bench.clock, undo=bench._undo, name="unit")
+
+
+RIG = """[rig]
+name = "bench"
+
+[instrument.psu]
+driver = "hil.visa.keysight_n6700:KeysightN6700"
+model = "hil.visa.keysight_n6700_twin:KeysightN6700Twin"
+
+[instrument.dmm]
+driver = "hil.visa.keysight_34465a:Keysight34465A"
+model = "hil.visa.keysight_34465a_twin:Keysight34465ATwin"
+
+[instrument.sw]
+driver = "hil.visa.keysight_34980a:Keysight34980A"
+model = "hil.visa.keysight_34980a_twin:Keysight34980ATwin"
+
+[net.load]
+pins = ["psu.out1", "sw.s1_ch01_com"]
+
+[net.article]
+pins = ["sw.s1_ch01_no", "sw.s2_col01", "dmm.hi"]
+
+[net.ground]
+pins = ["sw.gnd", "sw.s2_row1"]
+"""
+
+
+def test_a_rig_file_wires_switch_supply_and_multimeter_and_its_end_opens_everything(tmp_path):
+    (tmp_path / "rig.toml").write_text(RIG)
+    rig = open_rig(Blueprint.of(load_rig(tmp_path / "rig.toml")))
+    output, dmm = rig.instrument("psu", KeysightN6700).output(1), rig.instrument("dmm", Keysight34465A)
+    switch = rig.instrument("sw", Keysight34980A)
+    output.voltage_v = 12.0
+    output.on()
+    rig.clock.sleep(100 * ms)  # it takes up to 50 ms
+    unit = FaultInsertion(switch, {"line": Line(series=1001, ground=2101)}, clock=rig.clock, undo=rig.undo, name="fiu")
+    rig.faults.register("fiu.line", unit)
+    unit.connect_loads()
+    volts = [dmm.measure_voltage().value]
+    with rig.inject("fiu.line", "short_to_ground"):
+        volts.append(dmm.measure_voltage().value)
+    volts.append(dmm.measure_voltage().value)
+    rig.close()
+
+    assert volts == [pytest.approx(12.0, abs=0.01), pytest.approx(0.0, abs=1e-3), pytest.approx(12.0, abs=0.01)]
+    assert rig.wiring.pin("dmm.hi").volts == pytest.approx(0.0, abs=1e-6)
