@@ -15,6 +15,7 @@ from hil.device import Links
 from hil.errors import ConfigError, HilError
 from hil.io.card import CardAtAddress, IoCard, kind_of
 from hil.io.sim_card import SimIoCard
+from hil.jitter import FRAME, MESSAGE, OPERATOR, SAMPLE, Jitter, UnhurriedClock
 from hil.ports import BusAttachment, Ports
 from hil.realtime import request_class
 from hil.rig.model import HERE
@@ -45,6 +46,7 @@ def open_rig(
     sinks: Sinks | None = None,
     program: str = HERE,
     doors: Mapping[str, str] | None = None,
+    jitter: str | None = None,
 ) -> Rig:
     """Open a world, or the part of one that another program of the rig runs.
 
@@ -54,6 +56,7 @@ def open_rig(
         sinks: where records go; nowhere unless given.
         program: whose part is opened: the test's own, with drivers and clients, or that of a program of models.
         doors: VISA resources at which the keeper offers hazardous instruments, by name.
+        jitter: what seeds the latencies of a bench, drawn in virtual time; there are none unless it is given.
 
     Raises:
         ConfigError: when parts do not fit together, or this release cannot open them; names file and line.
@@ -61,12 +64,30 @@ def open_rig(
     """
     file = blueprint.file
     chosen = file.rig.seed if seed is None else seed
-    rig = Rig(file, _clock(file), seed=chosen, sinks=sinks or Sinks())
+    clock = _clock(file) if jitter is None else _unhurried(file)
+    rig = Rig(file, clock, seed=chosen, sinks=sinks or Sinks())
     with ExitStack() as on_failure:
         on_failure.callback(rig.close)
+        if isinstance(clock, UnhurriedClock):
+            _draw_latencies(rig, clock, str(jitter))
         Assembly(rig, blueprint, program, doors or {}).build()
         on_failure.pop_all()
     return rig
+
+
+def _unhurried(file: RigFile) -> UnhurriedClock:
+    if not file.rig.is_virtual:
+        raise ConfigError(
+            f"{file.file}: latencies of a bench are drawn in virtual time, and its pace is {file.rig.pace!r}: there "
+            "they are real; leave --bench-jitter out, or take a rig of virtual pace"
+        )
+    return UnhurriedClock()
+
+
+def _draw_latencies(rig: Rig, clock: UnhurriedClock, label: str) -> None:
+    rig.jitter = jitter = Jitter(clock, rig.streams, label)
+    rig.timeline.before_call = jitter.cost_of("test", OPERATOR)
+    rig.timeline.transport_ns = jitter.transport_ns
 
 
 def _clock(file: RigFile) -> Clock:
@@ -112,6 +133,8 @@ class Assembly:
         for name in self._file.bus:
             self._bus(name)
         self._instruments()
+        if self._program == HERE:
+            self._far_worlds()
         for name in self._articles:
             self._article(name)
         self._plant()
@@ -143,7 +166,10 @@ class Assembly:
             from hil.can.bus import SimBus
             from hil.can.facade import Bus
 
-            bus = Bus(name, self._rig.clock, SimBus(_wire_name(name, table)), self._blueprint.databases[name])
+            rig, jitter = self._rig, self._rig.jitter
+            late = None if jitter is None else jitter.channel(name, FRAME)
+            link, database = SimBus(_wire_name(name, table), late=late), self._blueprint.databases[name]
+            bus = Bus(name, rig.clock, link, database, rig.timeline.before_call)
             self._closing.callback(bus.close)
             self._rig.buses[name] = bus
 
@@ -187,7 +213,7 @@ class Assembly:
         table = self._file.bus[name]
         channel = table.channels.get(self._program, table.channel)
         raw = self._told("bus", name, lambda: open_bus(table.interface, channel, table.bitrate_bps, echo=False))
-        bridge = Bridge(wire, raw, self._paced_clock)
+        bridge = self._rig.bridges[name] = Bridge(wire, raw, self._paced_clock)
         self._closing.callback(bridge.close)
 
     def _as_urgent(self) -> None:
@@ -238,7 +264,8 @@ class Assembly:
     def _library(self) -> SimVisaLibrary:
         from hil.visa.library import SimVisaLibrary
 
-        library = SimVisaLibrary(self._rig.clock)
+        jitter = self._rig.jitter
+        library = SimVisaLibrary(self._rig.clock, jitter and jitter.cost_of("instruments", MESSAGE))
         self._closing.enter_context(library.registered())
         return library
 
@@ -325,7 +352,23 @@ class Assembly:
             for pin, ohms in net.ohms.items()
             if _node(pin) == name and kind_of(pin.partition(".")[2]) == "load"
         }
-        return model(name, self._rig.wiring, timeline=self._rig.timeline, ports=self._ports_of(name), ohms=loads)
+        jitter, timeline = self._rig.jitter, self._rig.timeline
+        late = {} if jitter is None else {"late": jitter.channel(name, SAMPLE)}
+        return model(name, self._rig.wiring, timeline=timeline, ports=self._ports_of(name), ohms=loads, **late)
+
+    def _far_worlds(self) -> None:
+        """Faults on what other programs simulate, and their plant."""
+        from hil.io.far_world import FarWorld
+
+        rig, file = self._rig, self._file
+        for program, address in file.rig.worlds.items():
+            far = FarWorld(program, address, timeline=rig.timeline)
+            self._closing.callback(far.close)
+            for target in far.targets:
+                if target not in rig.faults.targets:
+                    rig.faults.register(target, far)
+            if file.plant is not None and file.program_of("plant") == program:
+                rig.plant_host = far.plant
 
     # -- articles -----------------------------------------------------------------------------------------
 

@@ -125,6 +125,10 @@ class RigTable(Table):
         description='program that runs the models of this rig: "test" is the test\'s own process, any other name a '
         "program that `hil sim` starts",
     )
+    worlds: dict[Name, Text] = Field(
+        default_factory=dict["Name", "Text"],
+        description="where a program of models takes faults and shows its plant, by its name: tcp://127.0.0.1:5040",
+    )
     seed: int = Field(default=1, ge=0, description="seed of every random stream of the simulated world")
 
     @property

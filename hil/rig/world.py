@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hil.article import Article
+    from hil.can.bridge import Bridge
     from hil.can.facade import Bus
     from hil.clock import Clock
     from hil.device import Device
+    from hil.io.far_world import FarPlant
+    from hil.jitter import Jitter
     from hil.rig.model import PathTable, RigFile
     from hil.rig.plant_host import PlantHost
     from hil.rtl.build import Built
@@ -75,8 +78,10 @@ class Rig:
         self.sinks = sinks
         self.timeline = Timeline(clock, sinks.stimulus, sinks.check)
         self.streams = Streams(seed)
+        self.jitter: Jitter | None = None
+        """The latencies of a bench, where they are drawn in virtual time."""
         self.wiring = Wiring(self.clock)
-        self.faults = FaultInjector(self.clock, self.timeline.stimulus)
+        self.faults = FaultInjector(self.clock, self.timeline.happens)
         self.buses: dict[str, Bus] = {}
         self.instruments: dict[str, object] = {}
         self.twins: dict[str, Twin] = {}
@@ -85,7 +90,9 @@ class Rig:
         """What every VISA instrument answered to ``*IDN?``: by name, the four fields by theirs."""
         self.models: dict[str, Article] = {}
         self.devices: dict[str, Device] = {}
-        self.plant_host: PlantHost | None = None
+        self.bridges: dict[str, Bridge] = {}
+        """What joins simulated wires to real interfaces, by bus."""
+        self.plant_host: PlantHost | FarPlant | None = None
         self.designs: dict[str, Built] = {}
         """The RTL of the articles that are RTL."""
         self.fpgas: dict[str, FpgaHost] = {}
@@ -136,7 +143,7 @@ class Rig:
         return self._of_kind(name, self._named("instrument", name, self.instruments), IoCard)
 
     @property
-    def plant(self) -> PlantHost:
+    def plant(self) -> PlantHost | FarPlant:
         """The vehicle and its environment.
 
         Raises:
@@ -215,6 +222,8 @@ class Rig:
         Raises:
             HilError: for an unknown target or kind, or an impossible time.
         """
+        if at is None:
+            self.timeline.before_call()
         onset = self.clock.now if at is None else at
         if target not in self.faults.targets and target in self.wiring.targets:
             self.faults.register(target, self.wiring)

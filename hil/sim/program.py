@@ -94,7 +94,8 @@ def simulate(
         conditions = conditions or Conditions()
         for line in _serve(file, rig, conditions, closing):
             say(line)
-        world = WorldServer(rig, chosen, port=conditions.world_port)
+        place = _CARD.fullmatch(file.rig.worlds.get(chosen, ""))
+        world = WorldServer(rig, chosen, port=int(place["port"]) if place else conditions.world_port)
         closing.callback(world.close)
         say(f"world {chosen} {world.address}")
         for line in _realtime(file):
@@ -104,6 +105,8 @@ def simulate(
         say("ready")
         rig.clock.wait(None, stop.is_set, "the end of the simulation")
         say(f"lateness: {rig.clock.lateness.summary()}")
+        for name, bridge in rig.bridges.items():
+            say(f"bus {name}: {bridge.stats}")
 
 
 def _realtime(file: RigFile) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hil.errors import HilError, InstrumentError
 from hil.faults import Fault
 from hil.io import stream
+from hil.rig.plant_host import PlantHost
 from hil.sim.tcp import TcpPort
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class _Client:
         self._rest = b""
         self._faults: dict[int, Injection] = {}
         self._ends: list[Callable[[], None]] = []
-        host = rig.plant_host
+        host = rig.plant_host if isinstance(rig.plant_host, PlantHost) else None
         targets = tuple(sorted({*rig.faults.targets, *rig.wiring.targets}))
         self._say(stream.World(stream.PROTOCOL, program, targets, {} if host is None else dict(host.model.truth)))
         if host is not None:

@@ -55,6 +55,7 @@ def test_only_the_exact_tones_are_a_command(fts, uplink, measure, cover, clock, 
     if armed:
         uplink.send("ARM", level_dbm=guaranteed_dbm)
         fts.arm_output.expect(HIGH, within=100 * ms)
+        clock.sleep(uplink.table.burst_ns)
     command, valid = ("TERMINATE", {1, 2}) if armed else ("ARM", {1, 5})
     before, changed = fts.outputs_on, 0
     for count in range(1, len(ALL_TONES) + 1):
