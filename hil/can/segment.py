@@ -211,8 +211,6 @@ class Segment:
         if winner is None:
             self._flight = self._event = None
             return
-        if self._fd:
-            winner.show_state()
         rivals: tuple[tuple[CanNode, Pending], ...] = ()
         if tied:
             winner, rivals = self._tied(start, key)
@@ -224,7 +222,10 @@ class Segment:
             self._event = self._clock.at(start + self._ns[flight.pending[3]], self._finished, Phase.WIRE)
 
     def _plan_with_care(self, flight: Flight) -> None:
-        """Plan a frame that may fail."""
+        """Plan a frame that may fail, or one on a wire with CAN FD."""
+        if self._fd:
+            flight.sender.show_state()
+            flight = flight._replace(pending=flight.sender.queue[0])
         flight, bits = self._foresee(flight)
         self._flight = flight
         end = self._failed if flight.error else self._finished
