@@ -131,6 +131,10 @@ class Keeper:
             self._energised.add(outlet)
         return found
 
+    def quiet(self, outlet: str) -> None:
+        """The test switched the only output of an instrument off: its interlock may open. Any thread may call."""
+        self._energised.discard(outlet)
+
     def note(self, what: str, **fields: object) -> None:
         """Record something. Any thread may call."""
         at_ns = self._clock.elapsed

@@ -54,6 +54,10 @@ class Bench(Protocol):
         """Why an output must stay off now; "" when it may go on."""
         ...
 
+    def quiet(self, outlet: str) -> None:
+        """The test switched the only output of an instrument off."""
+        ...
+
     def note(self, what: str, **fields: object) -> None:
         """Put something into the keeper's record."""
         ...
@@ -289,6 +293,8 @@ class Outlet:
         self._fed = Stopwatch()
         if not ruling.asks:
             self._dialogue.tell(message)
+            if ruling.quiets:
+                self._bench.quiet(self.plan.name)
             return
         answer = self._dialogue.ask(message, _ANSWER_S, (self._wake_r, self._loopback.client), self._interrupted)
         if answer is not None:

@@ -31,6 +31,8 @@ class Ruling(NamedTuple):
     """Why it may not pass; "" when it may."""
     energises: bool = False
     """Whether it switches an output on, so that the interlock is asked first."""
+    quiets: bool = False
+    """Whether it switches the only output off, so that nothing is energised any more."""
     asks: bool = False
     """Whether it is a query, which will be answered."""
 
@@ -129,7 +131,8 @@ class Gate:
             names = [f"out{number}" for number in numbers] or [""]
             excesses = [self._bounds.excess(setting.limit, name, value) for name in names]
             refused = next((f"{excess.value:g} is refused: {excess}" for excess in excesses if excess), "")
-            return Ruling(refused, setting.name in self._driver.energising and bool(value))
+            switches = setting.name in self._driver.energising
+            return Ruling(refused, switches and bool(value), switches and not value and not channels)
 
         self._rules[setting.command] = ruled
         self._tree.add(Command(setting.command, (cast("Parameter[object]", setting.value), *listed), _nothing))
