@@ -207,15 +207,17 @@ class Device(Closed):
         given = dict(signals or {})
         if not self.links.buses:
             raise WiringError(f"{self.name} is on no bus, so it cannot be sent {message}; give it one: bus = [...]")
-        frames = [(bus, bus.sender(message).frame(given)) for bus in self.links.buses]
+        for bus in self.links.buses:
+            bus.database.encode(message, given)  # a wrong value is an error before anything is said to be done
         self.links.timeline.stimulus(f"{self.name}: {message}", given)
+        frames = [(bus, bus.sender(message).frame(given)) for bus in self.links.buses]
         refusals: list[str] = []
         for bus, frame in frames:
             try:
-                bus.send_raw(frame)
+                bus.put_on(frame)
             except BusError as refusal:
                 refusals.append(str(refusal))
-                self.links.timeline.stimulus(f"{self.name}: {message} not taken", str(refusal))
+                self.links.timeline.happens(f"{self.name}: {message} not taken", str(refusal))
         if len(refusals) == len(frames):
             raise BusError(f"{self.name}: no bus takes {message}: {'; '.join(refusals)}")
 

@@ -6,6 +6,7 @@ a PASS is *passed*. The plugin counts planned against judged tests by itself; a 
 
 from __future__ import annotations
 
+import argparse
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="change one key of the rig (a defect, a fault); recorded, and makes the run a development run",
     )  # fmt: skip
     group.addoption("--rig-seed", type=int, metavar="N", help="seed of every random stream (default: the rig file's)")
+    group.addoption(
+        "--bench-jitter", type=_jitter_seed, nargs="?", const=1, metavar="SEED",
+        help="let calls, messages, frames and samples take as long as on a bench, in virtual time; a development run",
+    )  # fmt: skip
     group.addoption("--run-folder", metavar="DIR", help="folder of the evidence (default: runs/<utc>-<rig>)")
     group.addoption("--rtl-seed", type=int, metavar="N", help="seed of every block test (default: from its name)")
     group.addoption("--coverage", action="store_true", help="collect line, branch and toggle coverage of RTL")
@@ -59,6 +64,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     parser.addini("hil_profiles", "profile files that hold limits and parameters", type="paths", default=[])
     parser.addini("hil_cover", "files that declare functional cover points", type="paths", default=[])
+
+
+def _jitter_seed(text: str) -> int:
+    """The seed of ``--bench-jitter``; a path that stands behind it is no seed."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed; write --bench-jitter=SEED, or put the option last")
+    return int(text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -83,6 +95,7 @@ def pytest_configure(config: pytest.Config) -> None:
         cover=tuple(config.getini("hil_cover")),
         coverage=config.option.coverage,
         coverage_goals=config.option.coverage_goals,
+        bench_jitter=config.option.bench_jitter,
         root=config.rootpath,
     )
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)

@@ -36,7 +36,7 @@ class Settings:
     """What a run is started with: rig file, changes to it, seed, profiles, folder of the evidence.
 
     ``cover`` are the files of cover points; ``coverage`` asks for code coverage, ``coverage_goals`` for a run that is
-    meant to reach its goals.
+    meant to reach its goals. ``bench_jitter`` seeds latencies of a bench, drawn in virtual time; none unless given.
     """
 
     rig: str
@@ -48,6 +48,7 @@ class Settings:
     cover: tuple[Path, ...] = ()
     coverage: bool = False
     coverage_goals: bool = False
+    bench_jitter: int | None = None
 
 
 class RunSession:
@@ -71,6 +72,12 @@ class RunSession:
         self.cover = CoverModel.load(settings.cover)
         self._coverage = RunCoverage(folder, designs_of(file), self.cover, judged)
         self._root = settings.root
+        self._jitter = settings.bench_jitter
+        if self._jitter is not None and not file.rig.is_virtual:
+            raise ConfigError(
+                f"--bench-jitter draws latencies in virtual time, and {file.file.name} has pace {file.rig.pace!r}: "
+                "there they are real; leave it out, or take a rig of virtual pace"
+            )
         self.planned: list[str] = []
         self._segments = SegmentFile(segment_file(folder, worker))
         self._requirements: Mapping[str, Sequence[str]] = {}
@@ -133,6 +140,8 @@ class RunSession:
             self.cover.bins,
             self.keeping,
             self._scheduling(),
+            self.development,
+            self._jitter,
         )
 
     def _scheduling(self) -> tuple[str, ...]:
@@ -143,13 +152,18 @@ class RunSession:
         return tuple(realtime.request(rig.realtime_priority, cpus=rig.cpus or None).lines())
 
     @property
+    def development(self) -> tuple[str, ...]:
+        """What makes this a development run: changed keys of the rig file, latencies drawn."""
+        return self.file.sets if self._jitter is None else (*self.file.sets, f"--bench-jitter={self._jitter}")
+
+    @property
     def header(self) -> RunHeader:
         """What the run has in common, for its first document."""
         return RunHeader(
             rig=self.file.rig.name,
             evidence_class=self.file.evidence_class,
             seed=self.seed,
-            development=self.file.sets,
+            development=self.development,
             profiles=self.profile.documents(),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hil.campaign.coverage import collected_of
 from hil.clock import WallClock
@@ -21,7 +21,6 @@ from hil.rig.world import Rig, Sinks
 from hil.signal import Check, Condition, Monitor, Signal, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from hil.campaign.keeping import Keeping
@@ -66,6 +65,10 @@ class Desk:
     bins: Bins = field(default_factory=Bins)
     keeping: Keeping | None = None
     scheduling: tuple[str, ...] = ()
+    development: tuple[str, ...] = ()
+    """What makes the run a development run."""
+    bench_jitter: int | None = None
+    """What seeds the latencies of a bench, where they are drawn."""
 
 
 @dataclass
@@ -97,7 +100,7 @@ class Trial(Closed):
     _evidence_class: str
     _recorder: SegmentRecorder
     _logs: dict[str, RawLog]
-    _closing: list[Callable[[], bool]]
+    _watching: list[Monitor[Any]]
     _body: Outcome | None
     coverage: TrialCoverage
     _epoch: str
@@ -106,7 +109,7 @@ class Trial(Closed):
         self.desk, self.order, self._part = desk, order, part
         self.rig = None
         self.measurements, self.checks = [], []
-        self._closing, self._logs, self._body, self._epoch = [], {}, None, ""
+        self._watching, self._logs, self._body, self._epoch = [], {}, None, ""
         self._doubts = []
         self._recorder = SegmentRecorder(desk.segments, nodeid=order.nodeid, index=part.index, attempt=part.attempt)
         self.coverage = TrialCoverage(desk.folder, part, desk.bins)
@@ -120,7 +123,7 @@ class Trial(Closed):
             seed=desk.seed + order.draw if order.seed is None else order.seed,
             evidence_class=self._evidence_class,
             rig=file.rig.name,
-            development=file.sets,
+            development=desk.development,
         )
 
     # -- during the test ----------------------------------------------------------------------------------
@@ -144,7 +147,8 @@ class Trial(Closed):
     def _opened(self, sinks: Sinks) -> Rig:
         keeping, seed = self.desk.keeping, self.desk.seed + self.order.draw
         if keeping is None:
-            return open_rig(self.desk.blueprint, seed=seed, sinks=sinks)
+            label = None if self.desk.bench_jitter is None else f"{self.desk.bench_jitter} {self.order.nodeid}"
+            return open_rig(self.desk.blueprint, seed=seed, sinks=sinks, jitter=label)
         keeping.begin(self.order.nodeid)
         try:
             rig = open_rig(self.desk.blueprint, seed=seed, sinks=sinks, doors=keeping.keeper.doors)
@@ -199,7 +203,7 @@ class Trial(Closed):
         if self.rig is None:
             raise HilError(f"always({signal.name}): no rig is open; the test needs the rig fixture")
         monitor = Monitor(signal, condition, self.rig.timeline)
-        self._closing.append(monitor.close)
+        self._watching.append(monitor)
         return monitor
 
     def record(self, what: str, **fields: object) -> None:
@@ -277,8 +281,10 @@ class Trial(Closed):
             reason: why, in one line.
             message: the failure's whole text.
         """
-        for close in self._closing:
-            close()
+        for monitor in self._watching:
+            monitor.end()
+        for monitor in self._watching:
+            monitor.close()
         found = self._judged() if verdict is None else Outcome(verdict, reason, message)
         if verdict is not None and verdict is not Verdict.NOT_RUN:
             found.verdict = worst([verdict, self._judged().verdict] if self._has_records() else [verdict])

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import can
 from can.broadcastmanager import (
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from hil.can.node import CanNode
     from hil.can.wire import CanWire
     from hil.clock import Clock, Event
+    from hil.jitter import LateChannel
+
+Kind = TypeVar("Kind", Frame, ErrorSeen)
 
 RX_DEPTH = 16_384
 """Frames that wait unread at most unless told otherwise; beyond that the oldest are lost and reading says so."""
@@ -60,6 +64,7 @@ class SimBus(can.BusABC):
         receive_error_frames: whether error frames are received as messages with ``is_error_frame``, whose identifier
             and data are SocketCAN's error class and detail, seen from this controller.
         auto_recover: whether the controller leaves bus-off by itself; otherwise :meth:`recover` makes it.
+        late: what holds up frames, stamped as they are, on their way to whoever listens here; nothing unless given.
         **kwargs: options of other interfaces are accepted; ``bitrate`` and ``data_bitrate`` must be the wire's.
 
     Raises:
@@ -79,6 +84,7 @@ class SimBus(can.BusABC):
         fd: bool | None = None,
         receive_error_frames: bool = False,
         auto_recover: bool = True,
+        late: LateChannel | None = None,
         **kwargs: object,
     ) -> None:
         wire = _wire(channel, fd, kwargs)
@@ -95,12 +101,13 @@ class SimBus(can.BusABC):
             self.node = wire.attach(node or _free_name(wire), tx_depth=tx_depth, auto_recover=auto_recover)
         except BusError as refused:
             raise can.CanInitializationError(str(refused)) from refused
-        put = self._inbox.put_classic if self._hides_fd else self._inbox.put
+        self._late = late
+        put = self._arriving(self._inbox.put_classic if self._hides_fd else self._inbox.put)
         self.node.on_frame(put)
         if receive_own_messages:
             self.node.on_sent(put)
         if receive_error_frames:
-            self.node.on_error(self._inbox.put_error)
+            self.node.on_error(self._arriving(self._inbox.put_error))
         super().__init__(channel, can_filters)
 
     # -- receiving ----------------------------------------------------------------------------------------
@@ -201,7 +208,12 @@ class SimBus(can.BusABC):
             fn: takes the frame.
             accept: (identifier, extended) of the data frames it wants; None for every frame.
         """
-        return self.node.on_frame(fn, accept)
+        return self.node.on_frame(self._arriving(fn), accept)
+
+    def _arriving(self, fn: Callable[[Kind], object]) -> Callable[[Kind], object]:
+        """The call that a frame or an error frame is handed to: ``fn``, or late ``fn``."""
+        late = self._late
+        return fn if late is None else lambda seen: late.post(partial(fn, seen))
 
     def _apply_filters(self, filters: CanFilters | None) -> None:
         if filters is None:

@@ -42,13 +42,22 @@ class Bus:
         clock: the rig clock.
         link: the bus behind it.
         database: its messages.
+        before_call: called first by every call of the test that sends or waits.
     """
 
-    def __init__(self, name: str, clock: Clock, link: Link, database: Database) -> None:
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        link: Link,
+        database: Database,
+        before_call: Callable[[], None] | None = None,
+    ) -> None:
         self.name = name
         self.database = database
         self._clock = clock
         self._link = link
+        self._before_call = before_call or _nothing
         self._senders: dict[str, Sender] = {}
         self._periodic: list[PeriodicMessage] = []
         self._unread: deque[Frame] = deque(maxlen=UNREAD_MAX)
@@ -74,8 +83,9 @@ class Bus:
             BusError: for an unknown message or signal, a missing one, a value out of range, or when the bus does not
                 take the frame.
         """
+        self._before_call()
         frame = self.sender(name).frame(signals)
-        self.send_raw(frame)
+        self.put_on(frame)
         return frame
 
     def send_raw(self, frame: Frame) -> None:
@@ -83,6 +93,15 @@ class Bus:
 
         Raises:
             BusError: when the bus does not take it: bus-off, queue full, or no such frame in classic CAN.
+        """
+        self._before_call()
+        self.put_on(frame)
+
+    def put_on(self, frame: Frame) -> None:
+        """As :meth:`send_raw`, as a part of a greater call: what sends a frame on several buses at once.
+
+        Raises:
+            BusError: as :meth:`send_raw`.
         """
         try:
             self._link.send_frame(frame)
@@ -109,6 +128,7 @@ class Bus:
             raise BusError(
                 f"bus {self.name}: message {name} has no cycle time in {self.database.path}; give period_ns="
             )
+        self._before_call()
         scheduler = self._link if isinstance(self._link, Scheduler) else None
         periodic = PeriodicMessage(self, name, signals, clock=self._clock, period_ns=period_ns, scheduler=scheduler)
         self._periodic.append(periodic)
@@ -138,6 +158,7 @@ class Bus:
             ClockError: in an event callback, or in a thread the rig clock does not manage.
             DeadlockError: without a timeout, when nothing can ever arrive.
         """
+        self._before_call()
         if not self._unread:
             until_ns = None if timeout_ns is None else self._clock.now + max(0, timeout_ns)
             if not self._clock.wait(until_ns, lambda: bool(self._unread), f"a frame on bus {self.name}"):
@@ -279,6 +300,10 @@ class PeriodicMessage:
     def _tick(self) -> None:
         frame = self._bus.sender(self._name).frame(self._signals)
         try:
-            self._bus.send_raw(frame)
+            self._bus.put_on(frame)
         except BusError:
             self.refused += 1
+
+
+def _nothing() -> None:
+    """A call of the test costs no time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hil.closed import nearest
@@ -13,6 +14,8 @@ from hil.signal import Signal, Value
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from hil.clock import Clock
+    from hil.jitter import LateChannel
     from hil.nets import Pin
     from hil.signal import Timeline
     from hil.wiring import Wiring
@@ -37,6 +40,7 @@ class SimIoCard(IoCard):
         timeline: clock and mark of the test.
         ports: its channels, by prefixed name.
         ohms: resistance of each ``load_`` channel [ohm].
+        late: what holds up samples, stamped as they are, on their way to the test; nothing unless given.
     """
 
     def __init__(
@@ -47,8 +51,10 @@ class SimIoCard(IoCard):
         timeline: Timeline,
         ports: Iterable[str],
         ohms: Mapping[str, float],
+        late: LateChannel | None = None,
     ) -> None:
         self.name = name
+        self._put_changed = _put_changed if late is None else _LateSamples(late, timeline.clock).put_changed
         self.ports = tuple(ports)
         self.accuracy = Accuracy(volts=2 * _LSB_V, amps=2 * _LSB_A, stamp_ns=1_000)
         self._timeline = timeline
@@ -135,19 +141,20 @@ class SimIoCard(IoCard):
 
     def _follow(self, port: str, pin: Pin, quantity: Quantity) -> Callable[[], None]:
         """Make the channel's signal, and the call that puts a sample when the reading has changed."""
+        put = self._put_changed
         name = f"{self.name}.{port}" if quantity == "level" else f"{self.name}.{port}.{quantity}"
         if quantity == "level":
             level = self._levels[port] = Signal(name, "", self._timeline, held=True)
             level.put(False)
             threshold_v = _THRESHOLDS_V[kind_of(port)]
-            return lambda: _put_changed(level, pin.volts > threshold_v)
+            return lambda: put(level, pin.volts > threshold_v)
         number = self._numbers[port, quantity] = Signal(name, UNITS[quantity], self._timeline, held=True)
         number.put(0.0)
         if quantity == "volts":
-            return lambda: _put_changed(number, _quantised(pin.volts, _LSB_V))
+            return lambda: put(number, _quantised(pin.volts, _LSB_V))
         if kind_of(port) == "ci":
-            return lambda: _put_changed(number, _quantised(pin.net.amps, _LSB_A))
-        return lambda: _put_changed(number, _quantised(pin.amps, _LSB_A))
+            return lambda: put(number, _quantised(pin.net.amps, _LSB_A))
+        return lambda: put(number, _quantised(pin.amps, _LSB_A))
 
     def _check(self, port: str, quantity: Quantity) -> None:
         self._known(port)
@@ -164,6 +171,20 @@ class SimIoCard(IoCard):
     def _known(self, port: str) -> None:
         if port not in self._pins:
             raise InstrumentError(f"{self.name} has no channel {port}; {nearest(port, list(self.ports))}")
+
+
+class _LateSamples:
+    """Samples that arrive after they were taken, with the time at which they were."""
+
+    def __init__(self, late: LateChannel, clock: Clock) -> None:
+        self._late, self._clock = late, clock
+        self._taken: dict[str, bool | float | str] = {}
+
+    def put_changed(self, signal: Signal[Value], value: Value) -> None:
+        last = signal.last
+        if self._taken.get(signal.name, None if last is None else last.value) != value:
+            self._taken[signal.name] = value
+            self._late.post(partial(signal.put, value, self._clock.now))
 
 
 def _put_changed(signal: Signal[Value], value: Value) -> None:

@@ -71,15 +71,18 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
 
     Args:
         clock: the rig clock.
+        on_the_way: called before a message reaches its instrument and before an answer is read; it may let rig time
+            pass.
     """
 
-    def __new__(cls, clock: Clock) -> SimVisaLibrary:
-        """A new library for each rig; ``clock`` is for :meth:`__init__`."""
-        del clock
+    def __new__(cls, clock: Clock, on_the_way: Callable[[], None] | None = None) -> SimVisaLibrary:
+        """A new library for each rig; the arguments are for :meth:`__init__`."""
+        del clock, on_the_way
         return cast("SimVisaLibrary", super().__new__(cls, _OwnPath("hil", "simulated rig")))
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, on_the_way: Callable[[], None] | None = None) -> None:
         self._clock = clock
+        self._on_the_way = on_the_way or _nothing
         self._engines: dict[str, Engine] = {}
         self._gates: dict[str, Gate] = {}
         self._sessions: dict[int, _Open] = {}
@@ -122,7 +125,7 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
         views: list[SimVisaLibrary] = []
 
         def view(_argument: str = "") -> SimVisaLibrary:
-            library = SimVisaLibrary(self._clock)
+            library = SimVisaLibrary(self._clock, self._on_the_way)
             library._engines, library._gates = self._engines, self._gates
             views.append(library)
             return library
@@ -197,8 +200,9 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
     # -- messages -----------------------------------------------------------------------------------------
 
     def write(self, session: VISASession, data: bytes) -> tuple[int, StatusCode]:
-        """Send bytes; sending takes no rig time and never fails, as a network buffer never does."""
+        """Send bytes; sending never fails, as a network buffer never does."""
         opened = self._sessions.get(session) or self._invalid()
+        self._on_the_way()
         if opened.gate is None or self._may_pass(opened, data):
             opened.engine.receive(data, end=opened.end)
         return len(data), _SUCCESS
@@ -210,6 +214,7 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
             VisaIOError: VI_ERROR_TMO exactly when the time-out has passed.
         """
         opened = self._sessions.get(session) or self._invalid()
+        self._on_the_way()
         engine = opened.engine
         now = self._clock.now
         if not engine.answer or engine.ready_ns > now:
@@ -244,6 +249,7 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
     def read_stb(self, session: VISASession) -> tuple[int, StatusCode]:
         """Serial poll: the status byte with RQS in bit 6; it works while the instrument is busy."""
         opened = self._sessions.get(session) or self._invalid()
+        self._on_the_way()
         if opened.engine.frozen:
             self._time_out(opened)
         return opened.engine.status.serial_poll(), StatusCode.success
@@ -393,6 +399,10 @@ def _wrappers() -> dict[str, Callable[..., object]]:
 
 def _never() -> bool:
     return False
+
+
+def _nothing() -> None:
+    """The way to an instrument takes no time."""
 
 
 def _no_rig(argument: str = "") -> NoReturn:
