@@ -104,6 +104,7 @@ def test_terminate_is_refused_without_its_simulator(fts, uplink, rig, measure, g
     """With an initiator simulator unplugged the uplink refuses TERMINATE, and nothing comes out of the receiver."""
     uplink.send("ARM", level_dbm=guaranteed_dbm)
     fts.arm_output.expect(HIGH, within=100 * ms)
+    uplink.off()  # nobody unplugs a simulator while the generator radiates: a keeper would end the run
     with rig.inject(simulator, "open"):
         rig.clock.sleep(1 * ms)
         assert uplink.hazard_of("TERMINATE") == 3
