@@ -179,7 +179,14 @@ class Assembly:
         rig, table = self._rig, self._file.bus[name]
         rng = rig.streams.stream(name, "wire")
         log = _line_for(self._sinks.frame, name)
-        wire = self._wires[name] = CanWire(rig.clock, _wire_name(name, table), table.bitrate_bps, rng, log=log)
+        wire = self._wires[name] = CanWire(
+            rig.clock,
+            _wire_name(name, table),
+            table.bitrate_bps,
+            rng,
+            log=log,
+            data_bitrate_bps=table.data_bitrate_bps,
+        )
         self._closing.callback(wire.close)
         rig.faults.register(name, wire)
         return wire

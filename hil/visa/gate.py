@@ -116,6 +116,8 @@ class Gate:
                     self._let_set(setting, channels=channels)
                 elif isinstance(entry, Action):
                     self._permit(entry.command)
+                    if entry.name in self._driver.energising:
+                        self._rules[entry.command] = _energises
                 if not isinstance(entry, Action):
                     self._permit(f"{entry.command}?")
         return settings
@@ -166,6 +168,11 @@ class Gate:
                 return Ruling(f"{unit.header} loads a waveform that is not listed (sha256 {digest})")
         rule = self._rules.get(command.pattern)
         return Ruling(asks=unit.query) if rule is None or unit.query else rule(*suffixes, *values)
+
+
+def _energises(*sent: object) -> Ruling:
+    del sent
+    return Ruling(energises=True)
 
 
 def _nothing(*sent: object) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hil.errors import ConfigError
 from hil.visa.gate import Gate
+from hil.visa.keysight_34980a import Keysight34980A
 from hil.visa.keysight_n5182b import KeysightN5182B
 from hil.visa.keysight_n6700 import KeysightN6700
 
@@ -55,6 +56,13 @@ def test_switching_an_output_on_is_told_apart_because_the_interlock_is_asked_fir
     assert PSU.rule(b"OUTP ON,(@1)").energises
     assert not PSU.rule(b"OUTP OFF,(@1)").energises
     assert not PSU.rule(b"VOLT 28,(@1)").energises
+
+
+def test_closing_a_relay_energises_what_is_behind_it():
+    gate = Gate("switch", Keysight34980A, {})
+
+    assert gate.rule(b"ROUT:CLOS (@1001)").energises
+    assert not gate.rule(b"ROUT:OPEN (@1001)").energises
 
 
 @given(volts=st.floats(-100, 100), channel=st.integers(1, 4))
