@@ -13,10 +13,12 @@ SELECT ?=
 RTL_FLIGHT ?= rigs/rtl_flight.toml
 ON_BOTH := $(wildcard tests/launcher/test_fts_*.py tests/launcher/test_engine_*.py)
 ON_RTL ?= $(BLOCKS) $(ON_BOTH)
+ON_BENCH ?= tests/launcher/test_fts_logic.py tests/launcher/test_fts_rf.py tests/launcher/test_engine_sequence.py
+IN_GUEST ?= tests/launcher/test_fts_logic.py -k fts_a
 SIZE ?= 1180x1500
 PICTURE ?= docs/images/flight.png
 
-.PHONY: help setup test-slow qualify qualify-rtl equivalence flight-rtl defects test lint format bench pictures flight-picture clean
+.PHONY: help setup test-kill test-socketcan qualify-processes test-slow qualify qualify-rtl equivalence flight-rtl defects test lint format bench pictures flight-picture clean
 
 help:
 	@echo "make qualify   run the qualification tests of the reference launcher on the simulated rig, write the report"
@@ -25,6 +27,9 @@ help:
 	@echo "make flight-rtl   the flight of 30 March 2025 with one receiver as RTL (minutes); RTL_FLIGHT=rigs/rtl_flight_both.toml: both"
 	@echo "make defects   prove that every qualification test can fail: a table test x seeded defect (SOUND=run folder)"
 	@echo "make test      run the harness's own tests and all doctests"
+	@echo "make test-kill  every way to kill a test, the keeper or a recording, many times over (half an hour)"
+	@echo "make test-socketcan  SocketCAN on a real kernel, in a guest, and qualification tests over it"
+	@echo "make qualify-processes  tests on wall time, with every part of the rig a program of its own, under the keeper"
 	@echo "make test-slow the tests of whole boards on RTL, which take minutes each"
 	@echo "make lint      ruff, pyright and the import contracts"
 	@echo "make format    let ruff format and fix what it can"
@@ -59,6 +64,17 @@ defects: setup
 
 test: setup
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(SLOW:%=--ignore=%)
+
+test-kill: setup
+	@HIL_KILL_ROUNDS=20 HIL_TORTURE_CYCLES=1000 HIL_KILL_RECORDINGS=500 $(BIN)/python -m pytest -rs \
+		tests/harness/test_kill_matrix.py tests/harness/test_kill_recording.py tests/harness/test_lease_torture.py
+
+test-socketcan: setup
+	@$(BIN)/python -m pytest -rs tests/harness/test_socketcan.py
+	@.ci/guest/run tests/socketcan/bench rigs/socketcan.toml $(IN_GUEST)
+
+qualify-processes: setup
+	@.ci/bench rigs/processes.toml $(ON_BENCH)
 
 test-slow: setup
 	@$(BIN)/python -m pytest -n $(WORKERS) $(SLOW)
