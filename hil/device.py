@@ -193,11 +193,14 @@ class Device(Closed):
             incoming.decode()
         return {name: incoming.rejected for name, incoming in self._wanted.items() if incoming.rejected}
 
-    def command(self, message: str, signals: Mapping[str, float | int | str] | None = None) -> None:
+    def command(self, message: str, signals: Mapping[str, float | int | str] | None = None) -> int:
         """Send a message to the article on every bus it is on; a stimulus, so it moves the mark.
 
         A bus that does not take the frame (bus-off, queue full) is passed over and put on the record: one bus that
         takes it is enough.
+
+        Returns:
+            Rig time at which it was sent [ns].
 
         Raises:
             WiringError: when the article is on no bus.
@@ -210,6 +213,7 @@ class Device(Closed):
         for bus in self.links.buses:
             bus.database.encode(message, given)  # a wrong value is an error before anything is said to be done
         self.links.timeline.stimulus(f"{self.name}: {message}", given)
+        sent_ns = self.links.timeline.mark_ns
         frames = [(bus, bus.sender(message).frame(given)) for bus in self.links.buses]
         refusals: list[str] = []
         for bus, frame in frames:
@@ -220,6 +224,7 @@ class Device(Closed):
                 self.links.timeline.happens(f"{self.name}: {message} not taken", str(refusal))
         if len(refusals) == len(frames):
             raise BusError(f"{self.name}: no bus takes {message}: {'; '.join(refusals)}")
+        return sent_ns
 
     def channel(self, port: str, kinds: tuple[str, ...]) -> tuple[IoCard, str]:
         """The instrument channel that observes one of the article's pins.

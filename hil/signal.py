@@ -275,6 +275,12 @@ class Signal(Generic[Value]):
             return None
         return Reading(self._values[-1], self._produced[-1], self.name, self.unit)
 
+    def at(self, time_ns: int) -> Reading[Value] | None:
+        """The newest sample produced by a rig time [ns], at the latest; None when there was none by then."""
+        self._catch_up()
+        index = bisect_right(self._produced, time_ns) - 1
+        return None if index < 0 else Reading(self._values[index], self._produced[index], self.name, self.unit)
+
     def history(self, since_ns: int = 0, until_ns: int | None = None) -> list[Reading[Value]]:
         """The samples produced in a span of rig time [ns], both ends included."""
         self._catch_up()

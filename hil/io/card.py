@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Literal
 from hil.errors import InstrumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Self
 
+    from hil.clock import Clock
     from hil.signal import Signal, Timeline
 
 Quantity = Literal["level", "volts", "amps"]
@@ -79,6 +80,25 @@ class IoCard(ABC):
     @abstractmethod
     def switch(self, port: str, on: bool) -> None:
         """Close or open a ``do_`` channel."""
+
+    def drive_all(self, volts: Mapping[str, float]) -> None:
+        """Make several ``ao_`` channels give voltages [V]: at one instant where the card can, else one by one."""
+        for port, level_v in volts.items():
+            self.drive(port, level_v)
+
+    def release_all(self, ports: Iterable[str]) -> None:
+        """Take several ``ao_`` channels off their pins: at one instant where the card can, else one by one."""
+        for port in ports:
+            self.release(port)
+
+    def drive_for(self, volts: Mapping[str, float], duration_ns: int, clock: Clock) -> None:
+        """Make ``ao_`` channels give voltages [V] for a time [ns], and wait for its end.
+
+        The card times it where it can; else the program does, and the time is longer by what its calls cost.
+        """
+        self.drive_all(volts)
+        clock.sleep(duration_ns)
+        self.release_all(volts)
 
 
 class CardAtAddress(IoCard):

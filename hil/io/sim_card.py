@@ -97,13 +97,23 @@ class SimIoCard(IoCard):
         Raises:
             InstrumentError: for another kind of channel, or a voltage beyond the range; nothing is clipped.
         """
-        pin = self._output(port, "ao")
-        if not abs(volts) <= _AO_MAX_V:
-            raise InstrumentError(
-                f"{self.name}.{port}: {volts} V is beyond its range of +-{_AO_MAX_V} V; nothing was driven"
-            )
-        self._timeline.stimulus(f"{self.name}.{port}", f"{volts:.6g} V")
-        pin.drive(volts, _AO_OHM)
+        self.drive_all({port: volts})
+
+    def drive_all(self, volts: Mapping[str, float]) -> None:
+        """Make several ``ao_`` channels give voltages at one instant.
+
+        Raises:
+            InstrumentError: as :meth:`drive`; then none of them was driven.
+        """
+        pins = {port: self._output(port, "ao") for port in volts}
+        for port, level_v in volts.items():
+            if not abs(level_v) <= _AO_MAX_V:
+                raise InstrumentError(
+                    f"{self.name}.{port}: {level_v} V is beyond its range of +-{_AO_MAX_V} V; nothing was driven"
+                )
+        self._tell({port: f"{level_v:.6g} V" for port, level_v in volts.items()})
+        for port, pin in pins.items():
+            pin.drive(volts[port], _AO_OHM)
 
     def release(self, port: str) -> None:
         """Take an ``ao_`` channel off its pin.
@@ -111,9 +121,29 @@ class SimIoCard(IoCard):
         Raises:
             InstrumentError: for another kind of channel.
         """
-        pin = self._output(port, "ao")
-        self._timeline.stimulus(f"{self.name}.{port}", "released")
-        pin.release()
+        self.release_all((port,))
+
+    def release_all(self, ports: Iterable[str]) -> None:
+        """Take several ``ao_`` channels off their pins at one instant.
+
+        Raises:
+            InstrumentError: as :meth:`release`.
+        """
+        pins = {port: self._output(port, "ao") for port in ports}
+        self._tell(dict.fromkeys(pins, "released"))
+        for pin in pins.values():
+            pin.release()
+
+    def drive_for(self, volts: Mapping[str, float], duration_ns: int, clock: Clock) -> None:
+        """Make ``ao_`` channels give voltages for a time [ns] that the card keeps, and wait for its end.
+
+        Raises:
+            InstrumentError: as :meth:`drive`.
+        """
+        self.drive_all(volts)
+        ends_ns = clock.now + duration_ns
+        clock.at(ends_ns, lambda: self.release_all(volts))
+        clock.wait(ends_ns, what=f"the end of what {self.name} drives")
 
     def switch(self, port: str, on: bool) -> None:
         """Close a ``do_`` channel to 28 V, or open it.
@@ -127,6 +157,13 @@ class SimIoCard(IoCard):
             pin.drive(_DO_V, _DO_OHM)
         else:
             pin.release()
+
+    def _tell(self, done: Mapping[str, str]) -> None:
+        """What is about to be done to each channel, all of it at one instant."""
+        tell = self._timeline.stimulus
+        for port, what in done.items():
+            tell(f"{self.name}.{port}", what)
+            tell = self._timeline.happens
 
     def _open(self, port: str, pin: Pin, ohms: Mapping[str, float]) -> None:
         kind = kind_of(port)

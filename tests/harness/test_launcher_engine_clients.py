@@ -44,7 +44,7 @@ def rig(blueprint: Blueprint) -> Rig:
 def stand(rig: Rig, icd: EngineIcd) -> Stand:
     psu = rig.instrument("psu", DCPower)
     feeds = {"engine": (psu, 3), "engine_hardware": (psu, 4)}
-    return Stand(Bench(rig.card("stand"), rig.clock, feeds, rig.undo), icd)
+    return Stand(Bench(rig.card("stand"), rig.timeline, feeds, rig.undo), icd)
 
 
 @pytest.mark.parametrize("name", REDLINES)
@@ -82,7 +82,7 @@ def test_article_without_supply_on_the_stand_is_refused(stand):
 def test_power_and_drives_are_undone_when_the_rig_is_closed(blueprint, icd):
     rig = open_rig(blueprint)
     feeds = {"engine": (rig.instrument("psu", DCPower), 3)}
-    stand = Stand(Bench(rig.card("stand"), rig.clock, feeds, rig.undo), icd)
+    stand = Stand(Bench(rig.card("stand"), rig.timeline, feeds, rig.undo), icd)
     fed = stand.power_on("engine")
     stand.drive("pc", 10.0)
     assert fed.value == pytest.approx(28.0, abs=0.5)

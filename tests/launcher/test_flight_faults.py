@@ -50,8 +50,8 @@ def test_engine_out_at_lift_off_is_noticed_and_clears_the_mast(grounded_ascent, 
 def test_engine_out_at_t_plus_15_leaves_the_vehicle_on_its_programme(ascent, avionics, range_safety, always, measure):
     """With roll manoeuvre and pitch programme under way an engine is lost: noticed, trimmed out, no rule fires."""
     always(range_safety.violation, LOW)
+    ascent.fault("open", target=f"engine_{LOST}_main_fuel", at=ascent.at(15 * s))
     ascent.fly_to(15 * s)
-    ascent.fault("open", target=f"engine_{LOST}_main_fuel")
     told = avionics.engines_lost.expect(1 << (LOST - 1), within=2 * s)
     measure("fault.engine_loss_reported", (told.at - ascent.at(15 * s)) / ms, "ms")
 

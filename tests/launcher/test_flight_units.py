@@ -37,8 +37,7 @@ def test_loss_of_bus_a_in_flight(how, ascent, avionics, gimbals, push, rig, meas
     """Every gimbal listens to bus B in time, the flight computer reads its units there, and the vehicle is held."""
     ascent.fly_to(1 * s)
     target, kind = BUS_A_LOST[how]
-    lost_ns = rig.clock.now
-    rig.inject(target, kind)
+    lost_ns = rig.inject(target, kind).fault.onset_ns
     changed = [gimbal.bus_in_use.expect("B", within=300 * ms) for gimbal in gimbals.values()]
     measure("avionics.bus_change", max(reading.at - lost_ns for reading in changed) / ms, "ms")
     avionics.bus_in_use.expect("B", within=500 * ms)
@@ -50,10 +49,9 @@ def test_loss_of_bus_a_in_flight(how, ascent, avionics, gimbals, push, rig, meas
 def test_heartbeat_lost_on_either_bus_alone(ascent, avionics, gimbals, push, rig, measure):
     """Without A units change to bus B, without B they are on A; engines burn on, the computer stays on bus A."""
     ascent.fly_to(1 * s)
-    lost_ns = rig.clock.now
-    with rig.inject("bus_a", "drop", id=HEARTBEAT):
+    with rig.inject("bus_a", "drop", id=HEARTBEAT) as lost:
         changed = [gimbal.bus_in_use.expect("B", within=300 * ms) for gimbal in gimbals.values()]
-        measure("avionics.bus_change", max(reading.at - lost_ns for reading in changed) / ms, "ms")
+        measure("avionics.bus_change", max(reading.at - lost.fault.onset_ns for reading in changed) / ms, "ms")
         measure("flight.attitude_error", push(2 * s), "deg")
         avionics.bus_in_use.expect("A", within=500 * ms)
 
@@ -122,10 +120,9 @@ def test_engine_without_status_counts_as_lost_and_burns_on(ascent, avionics, pus
 def test_wrong_imu_is_taken_out(wrong, ascent, avionics, push, rig, measure):
     """A frozen, a sign-flipped, an exchanged unit is taken out in time and for good, and the vehicle is held."""
     ascent.fly_to(1 * s)
-    begun_ns = rig.clock.now
-    with rig.inject("imu_1", **WRONG[wrong]):
+    with rig.inject("imu_1", **WRONG[wrong]) as injected:
         taken_out = avionics.imu_ok.expect(0b110, within=1 * s)
-        measure("imu.disqualification", (taken_out.at - begun_ns) / ms, "ms")
+        measure("imu.disqualification", (taken_out.at - injected.fault.onset_ns) / ms, "ms")
         measure("flight.attitude_error", push(2 * s), "deg")
     assert avionics.imu_ok.stays(0b110, for_=500 * ms)
 
