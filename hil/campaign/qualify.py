@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hil.rig.model import RigFile
 
 _LOOK_S = 0.2  # how often the keeper's record is looked at
-_GRACE_S = 10.0  # how long pytest may take to end once the keeper has
+_GRACE_S = 10.0  # how long pytest may take to end once the keeper has, and the keeper once pytest has
 _KILL_S = 3.0  # and after SIGTERM
 _OWN_CODES = (2, 3, 4)  # pytest's: interrupted, internal error, usage
 
@@ -61,7 +61,7 @@ def qualify(
         root: folder in which ``runs/`` is made.
         sets: ``KEY=VALUE`` changes to the rig file.
         folder: the run folder; ``runs/<utc>-<rig>`` below the root unless given.
-        grace_s: how long pytest may take to end once the keeper has ended [s].
+        grace_s: how long pytest may take to end once the keeper has ended, and the keeper beyond its own times [s].
 
     Raises:
         ConfigError: when the rig file is wrong; then nothing was run.
@@ -87,7 +87,7 @@ def _kept(command: Sequence[str], file: RigFile, folder: Path, grace_s: float) -
         return _judged(child.returncode, folder, "")
     plan = keeper_plan(file, who="")
     longest_ms = sum(step.within_ms for outlet in plan.outlets for step in outlet.safe)
-    patience_s = plan.silence_s + longest_ms / 1000.0 + _GRACE_S
+    patience_s = plan.silence_s + longest_ms / 1000.0 + grace_s
     if not _await_end(keeper.pid, patience_s):
         print(f"the keeper (process {keeper.pid}) has not ended within {patience_s:g} s", file=sys.stderr)
     unsafe = keeper.unsafe(folder)

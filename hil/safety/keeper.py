@@ -234,7 +234,8 @@ class Keeper:
         allowed_ns = max((_time_of(order.steps) for order in orders.values()), default=0) + _MARGIN_NS
         if self._give_up is not None:
             self._give_up.cancel()
-        self._give_up = self._clock.at(self._clock.now + allowed_ns, self._gave_up)
+        # the clock's own time is behind when this process stood still: a sequence has its time from this moment on
+        self._give_up = self._clock.at(self._clock.elapsed + allowed_ns, self._gave_up)
         if not orders:
             self._finished()
 
