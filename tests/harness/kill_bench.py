@@ -1,4 +1,4 @@
-"""A bench for the kill matrix: a supply as a program of its own, a pytest that somebody starts, and who watches both."""
+"""A bench for the kill matrix: a supply as a program of its own, a pytest that somebody starts, who watches both."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 
 from hil.clock import Stopwatch, boot_ns
 from hil.safety.lease import status
-from hil.safety.lease_record import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from hil.safety.lease_record import State
 
 VICTIMS = Path(__file__).with_name("kill_victims.py")
 PATIENCE_S = 30.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -109,7 +110,7 @@ def test_holds_the_interpreter(live: Rig, news: News) -> None:
 
 
 def test_disk_full(live: Rig, news: News) -> None:
-    with open(os.environ["HIL_KILL_FILL"], "wb", buffering=0) as file:
+    with Path(os.environ["HIL_KILL_FILL"]).open("wb", buffering=0) as file:
         try:
             while True:
                 file.write(bytes(1 << 16))

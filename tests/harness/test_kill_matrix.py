@@ -105,7 +105,6 @@ def assert_unsafe(bench: Bench, *, code: int = UNSAFE, keeper_ends: bool = True)
     if keeper_ends:
         bench.await_keeper()
         assert bench.lease is State.UNSAFE
-        assert bench.rig_status()[0] == UNSAFE
         assert bench.left_over() == []
     assert found == code, bench.output
     assert "UNSAFE" in bench.output
@@ -268,8 +267,6 @@ def test_frozen_supply(bench: Bench, supply: Supply) -> None:
     bench.go()
     bench.kill(bench.pid, signal.SIGKILL)
     assert_unsafe_after_kill(bench)
-    supply.tell("clear")
-    assert_made_safe_by_hand(bench)
 
 
 def test_frozen_supply_fails_the_run(bench: Bench, supply: Supply) -> None:
