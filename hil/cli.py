@@ -14,6 +14,7 @@ _RUN = click.argument("run", type=click.Path(path_type=Path))
 _RIG = click.option("--rig", required=True, metavar="FILE", help="The rig file.")
 _ELSEWHERE = {
     "coverage": "hil.campaign.coverage_commands:coverage",
+    "doctor": "hil.doctor.commands:doctor",
     "grant": "hil.rig.commands:grant",
     "rig": "hil.rig.commands:rig",
     "safe": "hil.rig.safe_command:safe",

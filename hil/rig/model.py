@@ -129,6 +129,11 @@ class RigTable(Table):
         default_factory=dict["Name", "Text"],
         description="where a program of models takes faults and shows its plant, by its name: tcp://127.0.0.1:5040",
     )
+    cables: dict[Name, Text] = Field(
+        default_factory=dict["Name", "Text"],
+        description="where a program of models takes the cable with the nets that its parts share with parts of other "
+        "programs, by its name: tcp://127.0.0.1:5041",
+    )
     seed: int = Field(default=1, ge=0, description="seed of every random stream of the simulated world")
 
     @property
@@ -416,6 +421,7 @@ class PathTable(Table):
     uncertainty_db: float = Field(ge=0.0, description="expanded uncertainty of the loss (k = 2) [dB]")
     date: datetime.date = Field(description="day of the calibration, a TOML date")
     certificate: Text | None = Field(default=None, description="number of the certificate")
+    due: datetime.date | None = Field(default=None, description="last day of validity, a TOML date")
 
 
 class Tables(Table):
@@ -466,7 +472,7 @@ OVERLAY_KEYS: Mapping[str, frozenset[str]] = {
     "safety": frozenset(SafetyTable.model_fields),
     "net": frozenset(),
     "harness": frozenset(),
-    "path": frozenset({"loss_db", "uncertainty_db", "date", "certificate"}),
+    "path": frozenset({"loss_db", "uncertainty_db", "date", "certificate", "due"}),
 }
 """The transport keys: what a file that extends another may fill. Names, nets and the ICD stand in the base."""
 
