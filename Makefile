@@ -18,13 +18,14 @@ IN_GUEST ?= tests/launcher/test_fts_logic.py -k fts_a
 SIZE ?= 1180x1500
 PICTURE ?= docs/images/flight.png
 
-.PHONY: help setup test-kill test-socketcan qualify-processes test-slow qualify qualify-rtl equivalence flight-rtl defects test lint format bench pictures flight-picture clean
+.PHONY: help setup test-kill test-socketcan qualify-processes test-slow qualify qualify-jitter qualify-rtl equivalence flight-rtl defects test lint format bench pictures flight-picture clean
 
 help:
 	@echo "make qualify   run the qualification tests of the reference launcher on the simulated rig, write the report"
 	@echo "make qualify-rtl  the FPGA blocks, and the receivers' and the engine's tests with their logic as RTL"
 	@echo "make equivalence  the receivers' and the engine's tests on models and on RTL, compared (half an hour)"
 	@echo "make flight-rtl   the flight of 30 March 2025 with one receiver as RTL (minutes); RTL_FLIGHT=rigs/rtl_flight_both.toml: both"
+	@echo "make qualify-jitter  the qualification tests without and with the latencies of a bench, compared; JITTER=seed"
 	@echo "make defects   prove that every qualification test can fail: a table test x seeded defect (SOUND=run folder)"
 	@echo "make test      run the harness's own tests and all doctests"
 	@echo "make test-kill  every way to kill a test, the keeper or a recording, many times over (half an hour)"
@@ -45,6 +46,12 @@ setup:
 
 qualify: setup
 	@$(BIN)/hil qualify tests/launcher --rig $(RIG) -- -n $(WORKERS) --dist worksteal --ignore=$(BLOCKS)
+
+qualify-jitter: setup
+	@rm -rf build/jitter
+	-@$(BIN)/hil qualify tests/launcher --rig $(RIG) --run-folder build/jitter/without -- -q -n $(WORKERS) --dist worksteal --ignore=$(BLOCKS)
+	-@$(BIN)/hil qualify tests/launcher --rig $(RIG) --run-folder build/jitter/with -- -q -n $(WORKERS) --dist worksteal --ignore=$(BLOCKS) --bench-jitter$(if $(JITTER),=$(JITTER))
+	@$(BIN)/hil compare build/jitter/without build/jitter/with --whole
 
 qualify-rtl: setup
 	@$(BIN)/hil qualify $(ON_RTL) --rig rigs/rtl.toml -- -n $(WORKERS) --dist worksteal $(if $(SELECT),-k "$(SELECT)",--coverage-goals)
