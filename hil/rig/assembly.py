@@ -13,6 +13,8 @@ from hil.bus_port import BusPort
 from hil.clock import Clock, VirtualClock, WallClock
 from hil.device import Links
 from hil.errors import ConfigError, HilError
+from hil.io.cable import Cable, Ends, connect, keep_apart, listening
+from hil.io.cable_link import CableLink
 from hil.io.card import CardAtAddress, IoCard, kind_of
 from hil.io.sim_card import SimIoCard
 from hil.jitter import FRAME, MESSAGE, OPERATOR, SAMPLE, Jitter, UnhurriedClock
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from hil.can.real import RealLink
     from hil.can.wire import CanWire
     from hil.rig.blueprint import Blueprint
-    from hil.rig.model import BusTable, InstrumentTable, RigFile
+    from hil.rig.model import BusTable, InstrumentTable, NetTable, RigFile
     from hil.rtl.source import RtlSource
     from hil.visa.library import SimVisaLibrary
 
@@ -139,6 +141,7 @@ class Assembly:
             self._article(name)
         self._plant()
         self._nets()
+        self._plug_in()
         if self._program == HERE:
             for name, client in self._blueprint.clients.items():
                 self._rig.devices[name] = client(name, self._links(name))
@@ -294,7 +297,7 @@ class Assembly:
             self._library.attach(_address(name, table), made, self._blueprint.gates.get(name))
 
     def _visa(self, name: str, table: InstrumentTable, *, simulated: bool) -> object:
-        from hil.visa.door import open_manager
+        from hil.visa.door import TIMEOUT_MS, open_manager
         from hil.visa.driver import Driver
 
         rig = self._rig
@@ -313,6 +316,7 @@ class Assembly:
             serial=table.serial,
             stimulus=rig.timeline.stimulus,
             transcript=self._transcript(name),
+            timeout_ms=round(TIMEOUT_MS * (1.0 if simulated else self._file.rig.slowness)),
         )
         self._closing.callback(opened.close)
         rig.identities[name] = opened.identity._asdict()
@@ -368,11 +372,14 @@ class Assembly:
         from hil.io.far_world import FarWorld
 
         rig, file = self._rig, self._file
+        here = {
+            name for name, net in file.net.items() if any(file.simulated_by(_node(pin)) == HERE for pin in net.pins)
+        }
         for program, address in file.rig.worlds.items():
             far = FarWorld(program, address, timeline=rig.timeline)
             self._closing.callback(far.close)
             for target in far.targets:
-                if target not in rig.faults.targets:
+                if target not in rig.faults.targets and target not in here:
                     rig.faults.register(target, far)
             if file.plant is not None and file.program_of("plant") == program:
                 rig.plant_host = far.plant
@@ -445,18 +452,51 @@ class Assembly:
     # -- nets and clients ---------------------------------------------------------------------------------
 
     def _nets(self) -> None:
-        """Connect what this program simulates; what is real, or simulated elsewhere, is connected there."""
-        here = self._nodes
+        """Connect what this program simulates; what is real is connected there, other programs over cables."""
+        here, rig = self._nodes, self._rig
         for name, net in self._file.net.items():
             pins = [pin for pin in net.pins if _node(pin) in here]
-            if not pins or (len(pins) < 2 and len(pins) < len(net.pins)):
+            cables = [self._cable(program, name) for program in self._sharing(net)] if pins else []
+            if not pins or (len(pins) < 2 and len(pins) < len(net.pins) and not cables):
                 continue
-            self._rig.wiring.net(name, pins, {pin: loss for pin, loss in net.loss_db.items() if pin in pins})
+            far = connect(rig.wiring, rig.clock, name, pins, cables) if cables else []
+            rig.wiring.net(name, [*pins, *far], {pin: loss for pin, loss in net.loss_db.items() if pin in pins})
+            keep_apart(rig.wiring, far)
             for pin, ohms in net.ohms.items():
                 node, _, port = pin.partition(".")
-                is_load = isinstance(self._rig.instruments.get(node), IoCard) and kind_of(port) == "load"
+                is_load = isinstance(rig.instruments.get(node), IoCard) and kind_of(port) == "load"
                 if pin in pins and not is_load:
-                    self._rig.wiring.pin(pin).wire(ohms)
+                    rig.wiring.pin(pin).wire(ohms)
+
+    def _sharing(self, net: NetTable) -> list[str]:
+        """The other programs that simulate something on a net."""
+        programs = {self._file.simulated_by(_node(pin)) for pin in net.pins}
+        return sorted(program for program in programs if program not in (None, self._program))
+
+    def _cable(self, program: str, net: str) -> Cable:
+        """The cable to another program.
+
+        Raises:
+            ConfigError: when no address says where the two meet.
+        """
+        cables, file = self._rig.cables, self._file
+        if program not in cables:
+            server = listening(self._program, program)
+            if server not in file.rig.cables:
+                raise ConfigError(
+                    f"{file.where('net', net)}: net.{net} has pins in the programs {self._program} and {program}; say "
+                    f'where they meet, for example rig.cables = {{ {server} = "tcp://127.0.0.1:5041" }}, or let '
+                    "everything on the net run in one program"
+                )
+            cables[program] = Cable(Ends(self._program, program, file.rig.name), self._rig.clock)
+        return cables[program]
+
+    def _plug_in(self) -> None:
+        """Plug in every cable whose other end is where the other program listens."""
+        for program, cable in self._rig.cables.items():
+            if listening(self._program, program) == program:
+                link = CableLink(cable, self._file.rig.cables[program], self._rig.clock)
+                self._closing.callback(link.close)
 
     @property
     def _nodes(self) -> set[str]:

@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from hil.rig.model import InstrumentTable, RigFile, SafeStep
+    from hil.rig.model import InstrumentTable, RigFile, SafeStep, Watchdog
     from hil.safety.plan import Level
+
+
+_FEED_S = 0.5  # how long an instrument may take to answer what feeds its watchdog
 
 
 def has_keeper(file: RigFile) -> bool:
@@ -63,18 +66,22 @@ def _outlet(file: RigFile, name: str, table: InstrumentTable) -> OutletPlan:
         limits=dict(table.limits),
         allow=list(table.allow),
         sequences=None if table.sequences is None else list(load_waveforms(table.sequences)),
-        safe=_steps(table.safe),
-        safe_in={phase: _steps(steps) for phase, steps in table.safe_in.items()},
+        safe=_steps(table.safe, file.rig.slowness),
+        safe_in={phase: _steps(steps, file.rig.slowness) for phase, steps in table.safe_in.items()},
+        feed_s=_FEED_S * file.rig.slowness,
         keep_on=list(table.keep_on),
-        watchdog=None
-        if watchdog is None
-        else WatchdogPlan(**watchdog.model_dump()),
+        watchdog=None if watchdog is None else _watchdog(watchdog, file.rig.slowness),
         interlocks=list(_interlocks(file, name, table)),
     )
 
 
-def _steps(steps: Sequence[SafeStep]) -> list[SafeStepPlan]:
-    return [SafeStepPlan(**step.model_dump()) for step in steps]
+def _steps(steps: Sequence[SafeStep], slowness: float) -> list[SafeStepPlan]:
+    """The steps, with their times in wall time."""
+    return [SafeStepPlan(**{**step.model_dump(), "within_ms": step.within_ms * slowness}) for step in steps]
+
+
+def _watchdog(watchdog: Watchdog, slowness: float) -> WatchdogPlan:
+    return WatchdogPlan(**{**watchdog.model_dump(), "timeout_ms": watchdog.timeout_ms * slowness})
 
 
 def _interlocks(file: RigFile, name: str, table: InstrumentTable) -> Iterator[InterlockPlan]:

@@ -147,6 +147,11 @@ class RigTable(Table):
         return self.pace == "virtual"
 
     @property
+    def slowness(self) -> float:
+        """Wall seconds per rig second, at least 1: how much longer an answer may take on a rig slower than life."""
+        return max(1.0, 1.0 / self.factor)
+
+    @property
     def factor(self) -> float:
         """Rig seconds per wall second of a paced rig; 1.0 for "wall" (and without meaning for "virtual")."""
         return 1.0 if isinstance(self.pace, str) else float(self.pace)
@@ -569,6 +574,14 @@ class RigFile:
         if table is None or table.model is None:
             return HERE
         return table.process or self.rig.process
+
+    def simulated_by(self, node: str) -> str | None:
+        """The program that simulates a node of the wiring; None for a real part."""
+        if node == "plant":
+            return self.program_of("plant")
+        if node in self.instrument:
+            return None if self.instrument[node].model is None else self.program_of("instrument", node)
+        return None if self.dut[node].serial is not None else self.program_of("dut", node)
 
     @property
     def programs(self) -> tuple[str, ...]:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from hil.visa.upstream import Upstream
 
 _ANSWER_S = 60.0  # the test's own time-out is shorter, or it declares a hold
-_FEED_S = 0.5  # how long an instrument may take to answer what feeds its watchdog
 _FEEDS_A_TIMEOUT = 4
 _IDLE_S = 1.0
 _PROTECTED = -203
@@ -319,8 +318,8 @@ class Outlet:
         try:
             if "?" not in text:
                 self._dialogue.tell(message)
-            elif self._dialogue.ask(message, _FEED_S, (self._wake_r,), self._ordered) is None and not self._orders:
-                self._bench.lost(self.plan.name, f"{text} was not answered within {_FEED_S:g} s")
+            elif self._dialogue.ask(message, self.plan.feed_s, (self._wake_r,), self._ordered) is None and not self._orders:
+                self._bench.lost(self.plan.name, f"{text} was not answered within {self.plan.feed_s:g} s")
         except HilError as problem:
             self._bench.lost(self.plan.name, str(problem))
 

@@ -63,6 +63,8 @@ class OutletPlan(_Part):
     sequences: list[str] | None = None
     safe: list[SafeStepPlan]
     safe_in: dict[str, list[SafeStepPlan]] = Field(default_factory=dict)
+    feed_s: float = 0.5
+    """How long it may take to answer what feeds its watchdog [s]."""
     keep_on: list[str] = Field(default_factory=list)
     watchdog: WatchdogPlan | None = None
     interlocks: list[InterlockPlan] = Field(default_factory=list[InterlockPlan])

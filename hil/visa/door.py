@@ -75,6 +75,7 @@ class Session:
         *,
         name: str,
         transcript: Callable[[str, str], None],
+        timeout_ms: int = TIMEOUT_MS,
     ) -> Session:
         """Open a session; that something answers is only known after :meth:`identify`.
 
@@ -90,7 +91,7 @@ class Session:
         if not isinstance(resource, MessageBasedResource):
             resource.close()
             raise InstrumentError(f"{name}: {resource_name} takes no messages; use an INSTR or SOCKET resource")
-        resource.timeout = TIMEOUT_MS
+        resource.timeout = timeout_ms
         resource.read_termination = "\n"
         resource.write_termination = "\n"
         send_at_once(resource)
@@ -182,7 +183,7 @@ class Session:
 
     def _failed(self, command: str, error: Exception) -> NoReturn:
         timed_out = isinstance(error, VisaIOError) and error.error_code == StatusCode.error_timeout
-        what = f"no answer within {TIMEOUT_MS} ms" if timed_out else f"{error}"
+        what = f"no answer within {self._resource.timeout:g} ms" if timed_out else f"{error}"
         self._transcript("read", f"<{what}>")
         raise InstrumentError(
             f"{self.name} at {self.resource_name}: {command!r}: {what}; is it switched on and connected, and does "

@@ -19,7 +19,7 @@ from hil.closed import Closed
 from hil.errors import HilError, InstrumentError
 from hil.visa.bounds import Bounds
 from hil.visa.declare import Action, Measurement, Setting, declared
-from hil.visa.door import Identity, Session
+from hil.visa.door import TIMEOUT_MS, Identity, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -81,6 +81,7 @@ class Driver(Closed):
         serial: str | None = None,
         stimulus: Callable[[str, object], None] | None = None,
         transcript: Callable[[str, str], None] | None = None,
+        timeout_ms: int = TIMEOUT_MS,
     ) -> Self:
         """Open the instrument and make sure it is the one that was asked for.
 
@@ -91,11 +92,12 @@ class Driver(Closed):
             serial: serial number it must have; None accepts any.
             stimulus: called with (what, value) before anything acts on the outside.
             transcript: called with ("write" or "read", text) for every message.
+            timeout_ms: how long an answer may take [ms].
 
         Raises:
             InstrumentError: when it does not open, does not answer, or is the wrong make, model or serial.
         """
-        session = Session.open(visa_manager, resource_name, name=name, transcript=transcript or _ignore)
+        session = Session.open(visa_manager, resource_name, name=name, transcript=transcript or _ignore, timeout_ms=timeout_ms)
         accepted = False
         try:
             identity = session.identify()
