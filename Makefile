@@ -14,7 +14,7 @@ RTL_FLIGHT ?= rigs/rtl_flight.toml
 ON_BOTH := $(wildcard tests/launcher/test_fts_*.py tests/launcher/test_engine_*.py)
 ON_RTL ?= $(BLOCKS) $(ON_BOTH)
 ON_BENCH ?= tests/launcher/test_fts_logic.py tests/launcher/test_fts_rf.py tests/launcher/test_engine_sequence.py
-IN_GUEST ?= tests/launcher/test_fts_logic.py -k fts_a
+IN_GUEST ?= tests/launcher/test_fts_logic.py tests/launcher/test_engine_sequence.py -k "reset or power_on"
 SIZE ?= 1180x1500
 PICTURE ?= docs/images/flight.png
 
@@ -78,7 +78,7 @@ test-kill: setup
 
 test-socketcan: setup
 	@$(BIN)/python -m pytest -rs tests/harness/test_socketcan.py
-	@.ci/guest/run tests/socketcan/bench rigs/socketcan.toml $(IN_GUEST)
+	@.ci/guest/run tests/socketcan/bench tests/socketcan/guest.toml $(IN_GUEST)
 
 qualify-processes: setup
 	@.ci/bench rigs/processes.toml $(ON_BENCH)

@@ -77,11 +77,13 @@ def _outlet(file: RigFile, name: str, table: InstrumentTable) -> OutletPlan:
 
 def _steps(steps: Sequence[SafeStep], slowness: float) -> list[SafeStepPlan]:
     """The steps, with their times in wall time."""
-    return [SafeStepPlan(**{**step.model_dump(), "within_ms": step.within_ms * slowness}) for step in steps]
+    plans = [SafeStepPlan(**step.model_dump()) for step in steps]
+    return [plan.model_copy(update={"within_ms": plan.within_ms * slowness}) for plan in plans]
 
 
 def _watchdog(watchdog: Watchdog, slowness: float) -> WatchdogPlan:
-    return WatchdogPlan(**{**watchdog.model_dump(), "timeout_ms": watchdog.timeout_ms * slowness})
+    plan = WatchdogPlan(**watchdog.model_dump())
+    return plan.model_copy(update={"timeout_ms": plan.timeout_ms * slowness})
 
 
 def _interlocks(file: RigFile, name: str, table: InstrumentTable) -> Iterator[InterlockPlan]:

@@ -140,7 +140,7 @@ class Outlet:
         feed_s = _IDLE_S if watchdog is None else watchdog.timeout_ms / 1000.0 / _FEEDS_A_TIMEOUT
         try:
             while not self._ended:
-                left_s = max(0.0, feed_s - self._fed.elapsed_s)
+                left_s = 0.0 if self._orders else max(0.0, feed_s - self._fed.elapsed_s)
                 readable, _, _ = select.select([self._wake_r, *self._loopback.descriptors], [], [], left_s)
                 if self._ordered():
                     self._obey()
@@ -201,8 +201,8 @@ class Outlet:
     def _await_end(self) -> None:
         """Nothing more goes out; only the order to end comes."""
         while not self._ended:
-            select.select([self._wake_r], [], [])
-            self._ordered()
+            if not self._ordered():
+                select.select([self._wake_r], [], [])
             while self._orders:
                 order = self._orders.popleft()
                 if order is None:
@@ -318,8 +318,10 @@ class Outlet:
         try:
             if "?" not in text:
                 self._dialogue.tell(message)
-            elif self._dialogue.ask(message, self.plan.feed_s, (self._wake_r,), self._ordered) is None and not self._orders:
-                self._bench.lost(self.plan.name, f"{text} was not answered within {self.plan.feed_s:g} s")
+                return
+            within_s = self.plan.feed_s
+            if self._dialogue.ask(message, within_s, (self._wake_r,), self._ordered) is None and not self._orders:
+                self._bench.lost(self.plan.name, f"{text} was not answered within {within_s:g} s")
         except HilError as problem:
             self._bench.lost(self.plan.name, str(problem))
 

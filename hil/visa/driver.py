@@ -97,7 +97,8 @@ class Driver(Closed):
         Raises:
             InstrumentError: when it does not open, does not answer, or is the wrong make, model or serial.
         """
-        session = Session.open(visa_manager, resource_name, name=name, transcript=transcript or _ignore, timeout_ms=timeout_ms)
+        noted = transcript or _ignore
+        session = Session.open(visa_manager, resource_name, name=name, transcript=noted, timeout_ms=timeout_ms)
         accepted = False
         try:
             identity = session.identify()
