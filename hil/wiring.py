@@ -61,6 +61,27 @@ class Wiring:
         """
         return self._made(name, Pin, "an electrical pin")
 
+    def end(self, name: str) -> AnyPin:
+        """The pin ``node.port`` that was made before, whatever its kind.
+
+        Raises:
+            WiringError: when there is none.
+        """
+        found = self._pins.get(name)
+        if found is None:
+            raise WiringError(f"there is no pin {name}; {nearest(name, list(self._pins))}")
+        return found
+
+    def adopt(self, pin: Pin) -> None:
+        """Take an electrical pin that was made elsewhere, under its own name.
+
+        Raises:
+            WiringError: when there is a pin of that name.
+        """
+        if pin.name in self._pins:
+            raise WiringError(f"there is a pin {pin.name} already; give the other one another name")
+        self._pins[pin.name] = pin
+
     def contact(self, one: str, other: str, ohms: float) -> Contact:
         """A switch between two electrical pins, open; the pins are made at their first use.
 

@@ -29,6 +29,7 @@ class LineLink:
         clock: the rig clock, on which everything is reported.
         on_line: called with every line, without its line feed.
         on_end: called once with the reason when the connection ends before :meth:`close`.
+        prepare: called first in the reader thread, for example to ask for its scheduling class.
 
     Raises:
         InstrumentError: for an address that is none, or when nobody answers there.
@@ -42,10 +43,12 @@ class LineLink:
         clock: Clock,
         on_line: Callable[[bytes], None],
         on_end: Callable[[str], None],
+        prepare: Callable[[], object] | None = None,
     ) -> None:
         self._clock = clock
         self._on_line = on_line
         self._on_end = on_end
+        self._prepare = prepare
         self._closing = False
         try:
             self._link = socket.create_connection(_host_and_port(name, address), timeout=_CONNECT_S)
@@ -70,6 +73,8 @@ class LineLink:
         self._link.close()
 
     def _read(self) -> None:
+        if self._prepare is not None:
+            self._prepare()
         rest = b""
         why = "it was closed by the other side"
         while True:

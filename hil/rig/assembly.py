@@ -495,7 +495,7 @@ class Assembly:
         """Plug in every cable whose other end is where the other program listens."""
         for program, cable in self._rig.cables.items():
             if listening(self._program, program) == program:
-                link = CableLink(cable, self._file.rig.cables[program], self._rig.clock)
+                link = CableLink(cable, self._file.rig.cables[program], self._rig.clock, prepare=self._as_urgent)
                 self._closing.callback(link.close)
 
     @property
@@ -507,7 +507,8 @@ class Assembly:
         }
         if self._program == HERE:
             cards = {name for name in cards if file.program_of("instrument", name) == HERE}
-        return {*rig.twins, *cards, *rig.models, *(["plant"] if rig.plant_host is not None else [])}
+        plant = rig.plant_host is not None and file.program_of("plant") == self._program
+        return {*rig.twins, *cards, *rig.models, *(["plant"] if plant else [])}
 
     def _links(self, name: str) -> Links:
         table = self._file.dut[name]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hil.can.facade import Bus
     from hil.clock import Clock
     from hil.device import Device
+    from hil.io.cable import Cable
     from hil.io.far_world import FarPlant
     from hil.jitter import Jitter
     from hil.rig.model import PathTable, RigFile
@@ -92,6 +93,8 @@ class Rig:
         self.devices: dict[str, Device] = {}
         self.bridges: dict[str, Bridge] = {}
         """What joins simulated wires to real interfaces, by bus."""
+        self.cables: dict[str, Cable] = {}
+        """What carries the nets that are shared with parts of other programs, by program."""
         self.plant_host: PlantHost | FarPlant | None = None
         self.designs: dict[str, Built] = {}
         """The RTL of the articles that are RTL."""

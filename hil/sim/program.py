@@ -19,9 +19,11 @@ from hil import realtime
 from hil.clock import WallClock
 from hil.closed import nearest
 from hil.errors import ConfigError
+from hil.io.cable import listening
 from hil.io.card import IoCard
 from hil.rig.assembly import open_rig
 from hil.rig.blueprint import Blueprint
+from hil.sim.cable import CableServer
 from hil.sim.card_server import CardServer
 from hil.sim.scpi_server import ScpiServer
 from hil.sim.world_server import WorldServer
@@ -98,6 +100,8 @@ def simulate(
         world = WorldServer(rig, chosen, port=int(place["port"]) if place else conditions.world_port)
         closing.callback(world.close)
         say(f"world {chosen} {world.address}")
+        for line in _take_cables(file, rig, chosen, say, closing):
+            say(line)
         for line in _realtime(file):
             say(line)
         rig.clock.lateness.restart()
@@ -107,6 +111,8 @@ def simulate(
         say(f"lateness: {rig.clock.lateness.summary()}")
         for name, bridge in rig.bridges.items():
             say(f"bus {name}: {bridge.stats}")
+        for name, cable in rig.cables.items():
+            say(f"cable to {name}: {cable.summary}")
 
 
 def _realtime(file: RigFile) -> list[str]:
@@ -159,6 +165,25 @@ def _serve(file: RigFile, rig: Rig, conditions: Conditions, closing: ExitStack) 
     if rig.plant_host is not None:
         lines.append("plant")
     return lines
+
+
+def _take_cables(file: RigFile, rig: Rig, program: str, say: Callable[[str], object], closing: ExitStack) -> list[str]:
+    """Listen for the cables of other programs, where there are any; the line that says where."""
+    taken = {name: cable for name, cable in rig.cables.items() if listening(program, name) == program}
+    if not taken:
+        return []
+    address = file.rig.cables[program]
+    place = _CARD.fullmatch(address)
+    if place is None or place["host"] not in _LOCAL:
+        raise ConfigError(
+            f"{file.where('rig', 'cables')}: rig.cables.{program} = {address!r}: it is served on this machine, for "
+            "example at 'tcp://127.0.0.1:5041'"
+        )
+    priority = file.rig.realtime_priority
+    urgent = partial(realtime.request_class, priority) if priority else None
+    server = CableServer(taken, rig.clock, port=int(place["port"]), say=say, prepare=urgent)
+    closing.callback(server.close)
+    return [f"cables {program} {server.address}"]
 
 
 def _port(file: RigFile, name: str, form: re.Pattern[str], example: str) -> int:

@@ -50,6 +50,7 @@ class TcpPort:
         port: TCP port; 0 lets the system choose one.
         clients: ``"one"`` closes every further connection at once, as instruments with one session do.
         name: what it serves, for messages.
+        prepare: called first in the input thread, for example to ask for its scheduling class.
 
     Raises:
         HilError: when the port cannot be opened.
@@ -63,11 +64,13 @@ class TcpPort:
         port: int = 0,
         clients: Literal["one", "many"] = "many",
         name: str = "port",
+        prepare: Callable[[], object] | None = None,
     ) -> None:
         self._clock = clock
         self._serve = serve
         self._one = clients == "one"
         self._name = name
+        self._prepare = prepare
         self._selector = selectors.DefaultSelector()
         self._open: list[Connection] = []
         self._jobs: deque[Callable[[], None]] = deque()
@@ -173,6 +176,8 @@ class TcpPort:
             self._listener = None
 
     def _run(self) -> None:
+        if self._prepare is not None:
+            self._prepare()
         while not self._closing:
             for key, events in self._selector.select():
                 key.data(events)
