@@ -522,12 +522,14 @@ class Monitor(Generic[Value]):
             self._judge(level.value, self._begin_ns)
 
     def _sample(self, value: Value, at: int) -> None:
-        if at < self._begin_ns:
-            if self._at_begin is not None:
-                self._at_begin = Reading(value, at)
-        elif self._end_ns is None or at <= self._end_ns:
-            self._judge_begin()
-            self._judge(value, at)
+        if at >= self._begin_ns:
+            if self._end_ns is None or at <= self._end_ns:
+                self._judge_begin()
+                self._judge(value, at)
+        elif self._at_begin is not None:
+            self._at_begin = Reading(value, at)
+        elif self.signal.held:  # nobody said how long samples are on their way: the level at the beginning was this
+            self._judge(value, self._begin_ns)
 
     def _judge(self, value: Value, at: int) -> None:
         self.samples += 1

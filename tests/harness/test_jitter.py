@@ -231,6 +231,13 @@ def test_the_level_that_it_had_at_the_beginning_breaks_stays_although_it_arrives
     assert not bench.pin.stays(LOW, for_=300 * ms)
 
 
+def test_where_nothing_is_said_of_transport_a_level_from_before_counts_when_it_arrives(bench: Bench) -> None:
+    bench.timeline.transport_ns = 0
+    bench.produces(bench.pin, (90 * ms, HIGH))
+    bench.clock.sleep(100 * ms)
+    assert not bench.pin.stays(LOW, for_=300 * ms)
+
+
 @pytest.mark.parametrize(("at_ns", "held"), [(299 * ms, False), (301 * ms, True)])
 def test_stays_judges_what_was_produced_in_its_time_and_nothing_else(bench: Bench, at_ns: int, held: bool) -> None:
     bench.produces(bench.pin, (at_ns, HIGH))
