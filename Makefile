@@ -1,6 +1,7 @@
 # Every target sets up what it needs; `make setup` alone prepares .venv. The second run is quick: the set-up is
 # done again only when pyproject.toml or the interpreter has changed.
 
+export HIL_LABGRID ?= $(CURDIR)/.venv/labgrid/bin
 PYTHON ?= python3
 BIN := .venv/bin
 RIG ?= rigs/sim.toml
