@@ -27,7 +27,8 @@ SAME_V = 1e-9
 """Smallest change of a voltage that is told [V]."""
 SAME_A = 1e-12
 """Smallest change of a current that is told [A]."""
-_LEAK_S = 1e-9  # conductance of every node to ground [S]: a floating node reads 0 V
+LEAK_S = 1e-9
+"""Conductance of every node to ground [S]: a floating node reads 0 V."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +213,7 @@ class Pin:
         """Take over the solution of the net [V]; True when voltage or current changed."""
         g, j = self._own()
         if self.open_count:
-            volts, amps = (j / (g + _LEAK_S), 0.0)
+            volts, amps = (j / (g + LEAK_S), 0.0)
         else:
             volts = (net_v + self.series_ohm * j) / (1.0 + self.series_ohm * g)
             amps = g * volts - j
@@ -365,7 +366,7 @@ class Net:
 
     def norton(self) -> tuple[float, float]:
         """(conductance [S], short-circuit current [A]) of everything on the node."""
-        g_sum, j_sum = _LEAK_S, 0.0
+        g_sum, j_sum = LEAK_S, 0.0
         for g, j in (*(pin.norton() for pin in self.pins), *self._shorts):
             g_sum += g
             j_sum += j
