@@ -11,6 +11,7 @@ FLIGHT ?= flight
 SLOW := $(wildcard tests/harness/test_rtl_engine_board.py)
 BLOCKS := tests/launcher/blocks
 SELECT ?=
+PART ?=
 RTL_FLIGHT ?= rigs/rtl_flight.toml
 ON_BOTH := $(wildcard tests/launcher/test_fts_*.py tests/launcher/test_engine_*.py)
 ON_RTL ?= $(BLOCKS) $(ON_BOTH)
@@ -27,7 +28,7 @@ help:
 	@echo "make equivalence  the receivers' and the engine's tests on models and on RTL, compared (half an hour)"
 	@echo "make flight-rtl   the flight of 30 March 2025 with one receiver as RTL (minutes); RTL_FLIGHT=rigs/rtl_flight_both.toml: both"
 	@echo "make qualify-jitter  the qualification tests without and with the latencies of a bench, compared; JITTER=seed"
-	@echo "make defects   prove that every qualification test can fail: a table test x seeded defect (SOUND=run folder)"
+	@echo "make defects   prove that every qualification test can fail: a table test x seeded defect (SOUND=run folder, PART=k/n)"
 	@echo "make test      run the harness's own tests and all doctests"
 	@echo "make test-kill  every way to kill a test, the keeper or a recording, many times over (half an hour)"
 	@echo "make test-socketcan  SocketCAN on a real kernel, in a guest, and qualification tests over it"
@@ -68,7 +69,7 @@ flight-rtl: setup
 
 defects: setup
 	@$(BIN)/hil defects $(wildcard tests/launcher/test_*.py) --rig $(RIG) --defects tests/launcher/defects.toml \
-		--workers $(WORKERS) $(if $(SOUND),--sound=$(SOUND))
+		--workers $(WORKERS) $(if $(SOUND),--sound=$(SOUND)) $(if $(PART),--part=$(PART))
 
 test: setup
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(SLOW:%=--ignore=%)

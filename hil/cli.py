@@ -174,27 +174,36 @@ def qualify_command(tests: tuple[str, ...], rig: str, sets: tuple[str, ...], run
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of a run of TESTS without a defect, made before; unless given, one is made.",
 )
+@click.option("--part", default="1/1", metavar="K/N", help="Try every Nth defect only, from the Kth on.")
 def defects_command(
-    tests: tuple[str, ...], rig: str, file: Path, workers: int, every: bool, sound: Path | None
+    tests: tuple[str, ...], rig: str, file: Path, workers: int, every: bool, sound: Path | None, part: str
 ) -> None:
     """Run TESTS without a defect and, for each seeded defect, those expected to find it; print which found which.
 
     Exit code 0 when every test finds a defect, every defect is found, and the rig without one passes; else 1.
     """
-    from hil.campaign.defects import Campaign, kill_table, load_defects
+    from hil.campaign.defects import Campaign, kill_table, load_defects, part_of
 
     try:
-        defects = load_defects(file)
+        defects, others = part_of(load_defects(file), *_fraction(part))
         table = kill_table(Campaign(tests, rig, Path.cwd(), every, sound), defects, workers=workers)
     except HilError as error:
         raise Refusal(error) from error
     for line in table.lines():
         click.echo(line)
-    problems = table.problems(defects)
+    problems = table.problems(defects, others)
     for problem in problems:
         click.echo(_printable(problem), err=True)
-    click.echo(f"{len(table.tests)} tests, {len(defects)} seeded defects: {len(problems) or 'no'} problems")
+    untried = f" ({len(others)} more not tried)" if others else ""
+    click.echo(f"{len(table.tests)} tests, {len(defects)} seeded defects{untried}: {len(problems) or 'no'} problems")
     raise SystemExit(1 if problems else 0)
+
+
+def _fraction(text: str) -> tuple[int, int]:
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise click.BadParameter(f"{text!r} is not K/N with K from 1 to N, for example 2/4")
+    return int(part), int(parts)
 
 
 def _printable(text: str) -> str:

@@ -89,15 +89,20 @@ class KillTable:
     ran: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     alive: set[str] = field(default_factory=set[str])
 
-    def problems(self, defects: Sequence[Defect]) -> list[str]:
-        """Everything that keeps the table from being a proof; empty when it is one."""
+    def problems(self, defects: Sequence[Defect], others: Sequence[Defect] = ()) -> list[str]:
+        """Everything that keeps the table from being a proof; empty when it is one.
+
+        Args:
+            defects: the defects that were tried.
+            others: those that were not, this time: they are believed to be found by the tests they name.
+        """
         found = [f"{test} does not pass on the rig without a defect" for test in sorted(self.alive)]
         known = set(self.tests)
         for defect in defects:
             missed = sorted(set(defect.kills) & known - self.killed[defect.name])
             found += [f"defect {defect.name} is not found by {test}" for test in missed]
             found += [f"defect {defect.name} names {test}, which is no test" for test in set(defect.kills) - known]
-        killers = set[str]().union(*self.killed.values())
+        killers = set[str]().union(*self.killed.values(), *(defect.kills for defect in others))
         found += [f"{test} is failed by no defect: it shows nothing" for test in self.tests if test not in killers]
         return found
 
@@ -136,6 +141,18 @@ def load_defects(path: Path) -> list[Defect]:
         if names.count(name) > 1:
             raise ConfigError(f"{path}: the defect {name} stands in it twice; a name means one defect")
     return defects
+
+
+def part_of(defects: Sequence[Defect], part: int, parts: int) -> tuple[list[Defect], list[Defect]]:
+    """Every so-many-th defect, and the others: several runs share the work.
+
+    Args:
+        defects: all of them.
+        part: which part, from 1.
+        parts: how many there are.
+    """
+    chosen = [defect for number, defect in enumerate(defects) if number % parts == (part - 1) % parts]
+    return chosen, [defect for defect in defects if defect not in chosen]
 
 
 def kill_table(campaign: Campaign, defects: Sequence[Defect], *, workers: int = 2) -> KillTable:

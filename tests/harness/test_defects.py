@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from suite import Suite
 
-from hil.campaign.defects import Campaign, Defect, KillTable, kill_table, load_defects
+from hil.campaign.defects import Campaign, Defect, KillTable, kill_table, load_defects, part_of
 from hil.errors import ConfigError, HilError
 
 if TYPE_CHECKING:
@@ -78,6 +78,14 @@ def test_a_run_with_changes_is_not_taken_for_a_sound_one(tmp_path: Path) -> None
     changed = Suite(tmp_path, TESTS, RIG).run("--set", "rig.seed=9").folder
     with pytest.raises(HilError, match=r"is changed by rig\.seed=9; give a complete run"):
         kill_table(Campaign(["test_box.py"], "rig.toml", tmp_path, sound=changed), [LOW])
+
+
+def test_a_part_tries_some_defects_and_believes_the_others(table: KillTable) -> None:
+    high = Defect(name="high", sets=["rig.seed=90"], kills=["test_nothing_depends_on_it"])
+
+    assert part_of([LOW, BREAKS, high], 1, 2) == ([LOW, high], [BREAKS])
+    assert part_of([LOW, BREAKS, high], 2, 2) == ([BREAKS], [LOW, high])
+    assert "test_nothing_depends_on_it is failed by no defect: it shows nothing" not in table.problems([LOW], [high])
 
 
 def test_a_misspelt_key_of_the_defects_file_is_told_with_file_and_line(tmp_path: Path) -> None:
