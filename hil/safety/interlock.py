@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from hil.errors import InstrumentError
+from hil.errors import HilError, InstrumentError
 from hil.io.card import CardAtAddress
 from hil.signal import Timeline
 
@@ -47,7 +47,10 @@ class Interlocks:
         """Why an output must stay off: an interlock that does not read back; "" when all do. Any thread may call."""
         for plan in self._plans.get(outlet, ()):
             card = self._cards.get(plan.address)
-            last = None if card is None else card.level(plan.port).last
+            try:
+                last = None if card is None else card.level(plan.port).last
+            except HilError as problem:  # what a card said before its connection was lost proves nothing
+                return f"interlock {plan} cannot be read: {problem}"
             if last is None or bool(last.value) is not (plan.level == "high"):
                 found = "nothing yet" if last is None else "high" if last.value else "low"
                 return f"interlock {plan} reads {found}"

@@ -81,9 +81,9 @@ def read_record(path: Path) -> list[dict[str, object]]:
         raise EvidenceError(f"{path}: {error.strerror}") from error
     found: list[dict[str, object]] = []
     head = GENESIS
-    for number, line in enumerate(content.splitlines(keepends=True), start=1):
-        if not line.endswith(b"\n"):
-            break
+    *whole, _ = content.split(b"\n")
+    for number, text in enumerate(whole, start=1):
+        line = text + b"\n"
         try:
             entry: dict[str, object] = json.loads(line)
         except ValueError as error:

@@ -41,7 +41,8 @@ class Upstream:
         session: the open session.
         resource: its VISA resource.
         identity: what it answered to ``*IDN?``.
-        manager: closed with it.
+        manager: kept as long as this; never closed here, for pyvisa has one manager in a process, and closing it ends
+            the sessions of all instruments.
         backend: the VISA backend.
     """
 
@@ -59,7 +60,9 @@ class Upstream:
         self._manager = manager
         self._backend = backend
         self._socket = _socket_of(resource)
-        self._received = b""
+        self._received = bytearray()
+        self._searched = 0
+        """How much of it holds no end of an answer."""
         self._closed = False
 
     @classmethod
@@ -70,11 +73,11 @@ class Upstream:
             InstrumentError: when it cannot be opened, or does not answer.
         """
         manager = open_manager(backend)
+        session = Session.open(manager, resource_name, name=name, transcript=_nothing)
         try:
-            session = Session.open(manager, resource_name, name=name, transcript=_nothing)
             return cls(session, session.resource, session.identify(), manager, backend)
         except InstrumentError:
-            manager.close()
+            session.close()
             raise
 
     def reopened(self) -> Upstream:
@@ -151,7 +154,6 @@ class Upstream:
             return
         self._closed = True
         self._session.close()
-        self._manager.close()
 
     # -- over TCP -----------------------------------------------------------------------------------------
 
@@ -181,17 +183,19 @@ class Upstream:
 
     def _complete(self) -> bytes | None:
         """One whole answer of what was received; a line feed inside a block does not end it."""
-        if not self._received:
+        end = self._received.find(b"\n", self._searched)
+        if end < 0:
+            self._searched = len(self._received)
             return None
         if b"#" in self._received:
-            messages, _ = split_messages(self._received, end=False)
-            end = len(messages[0]) if messages else -1
-        else:
-            end = self._received.find(b"\n")
-        if end < 0:
-            return None
-        answer, self._received = self._received[:end], self._received[end + 1 :]
-        return answer.removesuffix(b"\r")
+            messages, _ = split_messages(bytes(self._received), end=False)
+            if not messages:
+                return None
+            end = len(messages[0])
+        answer = bytes(self._received[:end]).removesuffix(b"\r")
+        del self._received[: end + 1]
+        self._searched = 0
+        return answer
 
     # -- over anything else -------------------------------------------------------------------------------
 
