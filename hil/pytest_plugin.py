@@ -77,6 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers; with ``--rig`` open the run."""
     config.addinivalue_line("markers", "requirement(*ids): requirements that the test verifies")
     config.addinivalue_line("markers", "measures(*names): measurements the test must take; one never taken is FAIL")
+    config.addinivalue_line("markers", "leaves(*names): invariants of the bench that the test breaks on purpose")
     config.addinivalue_line("markers", "realtime: judges wall time; an ERROR on a rig of virtual pace, RTL above all")
     config.addinivalue_line("markers", "draw(number): one of several trials alike; the run's seed + number is its seed")
     config.pluginmanager.register(_Tools(), "hil-tools")
@@ -304,13 +305,13 @@ def _order(item: pytest.Item) -> Order:
 
     block = item if isinstance(item, BlockItem) else None
     doc: str = block.test.title if block else getattr(getattr(item, "obj", None), "__doc__", None) or ""
-    requirements, measures = (
+    requirements, measures, leaves = (
         tuple(str(name) for mark in reversed(list(item.iter_markers(kind))) for name in mark.args)
-        for kind in ("requirement", "measures")
+        for kind in ("requirement", "measures", "leaves")
     )
     draw = item.get_closest_marker("draw")
     number = 0 if draw is None else int(draw.args[0])
-    order = Order(item.nodeid, doc.strip().partition("\n")[0], requirements, measures, number)
+    order = Order(item.nodeid, doc.strip().partition("\n")[0], requirements, measures, number, leaves=leaves)
     return replace(order, evidence_class="rtl", seed=block.seed) if block else order
 
 

@@ -15,6 +15,7 @@ from hil.evidence.documents import measurement_fields
 from hil.evidence.exhibits import checked
 from hil.evidence.raw import RawLog, write_block
 from hil.evidence.recorder import SegmentRecorder
+from hil.invariants import Invariants, Taken
 from hil.limits import Limit, Measurement, Verdict, judge_test, take, worst
 from hil.rig.assembly import open_rig
 from hil.rig.world import Rig, Sinks
@@ -47,6 +48,8 @@ class Order:
     draw: int = 0
     evidence_class: str = ""
     seed: int | None = None
+    leaves: tuple[str, ...] = ()
+    """Invariants of the bench that the test breaks on purpose."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,9 @@ class Trial(Closed):
     _logs: dict[str, RawLog]
     _watching: list[Monitor[Any]]
     _body: Outcome | None
+    _invariants: Invariants | None
+    _broken: list[Taken]
+    _late: str
     coverage: TrialCoverage
     _epoch: str
 
@@ -110,7 +116,7 @@ class Trial(Closed):
         self.rig = None
         self.measurements, self.checks = [], []
         self._watching, self._logs, self._body, self._epoch = [], {}, None, ""
-        self._doubts = []
+        self._doubts, self._invariants, self._broken, self._late = [], None, [], ""
         self._recorder = SegmentRecorder(desk.segments, nodeid=order.nodeid, index=part.index, attempt=part.attempt)
         self.coverage = TrialCoverage(desk.folder, part, desk.bins)
         file = desk.blueprint.file
@@ -142,6 +148,12 @@ class Trial(Closed):
             self.rig.clock.settle()
         for name, design in self.rig.designs.items():
             self._recorder.write("event", t_ns=0, what="design", name=name, **design.identity)
+        if self.rig.file.rig.judges_invariants:
+            try:
+                self._invariants = Invariants(self.rig, self.order.leaves)
+            except HilError:
+                self.rig.close()
+                raise
         return self.rig
 
     def _opened(self, sinks: Sinks) -> Rig:
@@ -190,9 +202,12 @@ class Trial(Closed):
         doubt = "" if self.rig is None else self._doubt(self.rig.timeline.mark_ns)
         taken = take(name, value, unit, None if info else limits, uncertainty=uncertainty, doubt=doubt)
         self.measurements.append(taken)
+        self._keep(taken)
+        return taken
+
+    def _keep(self, taken: Measurement) -> None:
         fields = measurement_fields(taken, t_ns=self._now(), evidence_class=self._evidence_class)
         self._recorder.write("measurement", **fields)
-        return taken
 
     def always(self, signal: Signal[Value], condition: Condition[Value]) -> Monitor[Value]:
         """Watch in the background, to the end of the test body, that a condition holds.
@@ -285,12 +300,24 @@ class Trial(Closed):
             monitor.end()
         for monitor in self._watching:
             monitor.close()
+        self._late = "" if self.rig is None else self.rig.clock.lateness.beyond_limit()  # asking instruments costs time
+        if self._invariants is not None and verdict is not Verdict.NOT_RUN:
+            self._take_invariants(self._invariants, ask=verdict is not Verdict.ERROR)
         found = self._judged() if verdict is None else Outcome(verdict, reason, message)
         if verdict is not None and verdict is not Verdict.NOT_RUN:
             found.verdict = worst([verdict, self._judged().verdict] if self._has_records() else [verdict])
-        found.measurements = self.measurements
+        found.measurements = [*self.measurements, *(taken.measurement for taken in self._broken)]
         self._body = found
         return found
+
+    def _take_invariants(self, invariants: Invariants, *, ask: bool) -> None:
+        """Read what a bench must be like at the end of a test; after an ERROR it is made safe before it is asked."""
+        for taken in invariants.taken(ask=ask):
+            self._keep(taken.measurement)
+            if taken.why:
+                self.note("note", text=taken.why)
+            if taken.broken:
+                self._broken.append(taken)
 
     def end(self, trouble: str = "") -> Outcome:
         """The trial is over, its fixtures are torn down: write the verdict and close the record.
@@ -340,22 +367,24 @@ class Trial(Closed):
             Verdict.FAIL if not check.passed else Verdict.INCONCLUSIVE if doubt else Verdict.PASS
             for check, doubt in zip(self.checks, self._doubts, strict=True)
         ]
-        late = "" if self.rig is None else self.rig.clock.lateness.beyond_limit()
-        verdicts += [Verdict.INCONCLUSIVE] if late else []
-        verdict = judge_test(verdicts, never_taken=never)
+        verdicts += [Verdict.INCONCLUSIVE] if self._late else []
+        verdict = worst(
+            [judge_test(verdicts, never_taken=never), *(taken.measurement.verdict for taken in self._broken)]
+        )
         reasons = [f"{taken.name}: {taken.judgement.reason}" for taken in judged if taken.verdict is not Verdict.PASS]
         reasons += [
             f"{check.signal} {check.form} {check.condition}: {check.seen}" for check in self.checks if not check.passed
         ]
+        reasons += [taken.reason for taken in self._broken]
         reasons += [doubt for doubt in dict.fromkeys(self._doubts) if doubt]
-        reasons += [late] if late else []
+        reasons += [self._late] if self._late else []
         reasons += [f"{name} is declared by the test and was never taken" for name in never]
         if not verdicts and not never:
             reasons.append("no check record: nothing was measured, expected or watched, so nothing was shown")
         return Outcome(verdict, "; ".join(reasons))
 
     def _has_records(self) -> bool:
-        return bool(self.checks) or any(not taken.info for taken in self.measurements)
+        return bool(self.checks or self._broken) or any(not taken.info for taken in self.measurements)
 
     def _keep_signals(self, rig: Rig) -> None:
         """Keep the samples of every signal the test asked about, one numpy block each, and declare its channel."""

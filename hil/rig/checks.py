@@ -37,6 +37,7 @@ def cross_check(tables: Tables) -> list[Finding]:
         *_paths(tables),
         *_programs(tables),
         *_safety(tables),
+        *_invariants(tables),
     ]
 
 
@@ -195,6 +196,19 @@ def _safety(tables: Tables) -> Iterator[Finding]:
         pin = getattr(tables.safety, key)
         if pin is not None and pin not in pins:
             yield ("safety", key), f"safety.{key} = {pin!r} is on no net{did_you_mean(pin, list(pins))}"
+
+
+def _invariants(tables: Tables) -> Iterator[Finding]:
+    """What is read at the end of a test belongs to a part of the rig."""
+    parts = [*tables.bus, *tables.instrument, *tables.dut]
+    for name, table in tables.invariant.items():
+        part = table.read.partition(".")[0]
+        if part not in parts:
+            yield (
+                ("invariant", name, "read"),
+                f"invariant.{name}.read = {table.read!r}: there is no bus, instrument or dut {part}"
+                f"{did_you_mean(part, parts)}",
+            )
 
 
 def _between(tables: Tables, one: str, other: str) -> set[str]:

@@ -20,6 +20,7 @@ from hil.rig.checks import cross_check
 from hil.rig.model import (
     ALTERNATIVES,
     NAMED_TABLES,
+    NAMES_IN_BASE,
     OVERLAY_KEYS,
     PATH_KEYS,
     TABLES,
@@ -172,7 +173,7 @@ class _Merge:
         self.top = layer.file
         overlay = layer.file != base
         for keys, content in _tables_of(layer.tree):
-            if overlay and keys[0] in NAMED_TABLES and not self._holds(keys):
+            if overlay and keys[0] in NAMES_IN_BASE and not self._holds(keys):
                 known = self._at(keys[:-1]) or {}
                 self.problem(
                     Place(layer.file.as_posix(), layer.line(*keys)),

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -135,6 +135,16 @@ class RigTable(Table):
         "programs, by its name: tcp://127.0.0.1:5041",
     )
     seed: int = Field(default=1, ge=0, description="seed of every random stream of the simulated world")
+    invariants: bool | None = Field(
+        default=None,
+        description="whether error counters, currents and fault registers are judged at the end of every test; unless "
+        "given, on a paced rig and not in virtual time",
+    )
+
+    @property
+    def judges_invariants(self) -> bool:
+        """Whether the invariants are judged at the end of every test."""
+        return not self.is_virtual if self.invariants is None else self.invariants
 
     @property
     def max_lateness_ns(self) -> int:
@@ -429,6 +439,31 @@ class PathTable(Table):
     due: datetime.date | None = Field(default=None, description="last day of validity, a TOML date")
 
 
+class InvariantTable(Table):
+    """``[invariant.NAME]``: a value that is read at the end of every test, and what it must be."""
+
+    read: Text = Field(
+        description="what is read: bus_a.error_frames, psu.*.measured_current_a, stand.ai_box.volts, fts_a.faults"
+    )
+    unit: Text = Field(
+        default="1", description='unit of the value and of its limits; "1" for counts, states, registers'
+    )
+    low: float | None = Field(default=None, description="smallest value allowed [unit]")
+    high: float | None = Field(default=None, description="largest value allowed [unit]")
+    equals: bool | str | None = Field(default=None, description="the one value allowed of a state, in place of the two")
+    uncertainty: float | None = Field(default=None, ge=0.0, description="expanded uncertainty (k = 2) [unit]")
+    note: Text | None = Field(default=None, description="anything a reader of the report should know")
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        bounds = (self.low, self.high)
+        if (self.equals is None) == (bounds == (None, None)):
+            raise ValueError("an invariant has low or high, or equals")
+        if None not in bounds and cast("float", self.low) > cast("float", self.high):
+            raise ValueError(f"low = {self.low:g} is above high = {self.high:g}")
+        return self
+
+
 class Tables(Table):
     """A whole rig, all layers merged."""
 
@@ -442,6 +477,7 @@ class Tables(Table):
     net: dict[Name, NetTable] = Field(default_factory=dict)
     harness: dict[Name, HarnessTable] = Field(default_factory=dict)
     path: dict[Name, PathTable] = Field(default_factory=dict)
+    invariant: dict[Name, InvariantTable] = Field(default_factory=dict)
 
     @cached_property
     def wires(self) -> dict[str, NetTable]:
@@ -455,12 +491,15 @@ class Tables(Table):
 TABLES: Mapping[str, type[Table]] = {
     "rig": RigTable, "bus": BusTable, "instrument": InstrumentTable, "dut": DutTable,
     "plant": PlantTable, "rtl": RtlTable, "safety": SafetyTable, "net": NetTable, "harness": HarnessTable,
-    "path": PathTable,
+    "path": PathTable, "invariant": InvariantTable,
 }  # fmt: skip
 """The tables of a rig file by their first key, in the order of the documentation."""
 
-NAMED_TABLES = frozenset({"bus", "instrument", "dut", "net", "harness", "path"})
+NAMED_TABLES = frozenset({"bus", "instrument", "dut", "net", "harness", "path", "invariant"})
 """Tables that hold one sub-table per name."""
+
+NAMES_IN_BASE = NAMED_TABLES - {"invariant"}
+"""Those whose names stand in the base, once."""
 
 SUB_TABLES: Mapping[str, type[Table]] = {
     "safe": SafeStep, "watchdog": Watchdog, "interlock": Interlock, "calibration": Calibration,
@@ -478,6 +517,7 @@ OVERLAY_KEYS: Mapping[str, frozenset[str]] = {
     "net": frozenset(),
     "harness": frozenset(),
     "path": frozenset({"loss_db", "uncertainty_db", "date", "certificate", "due"}),
+    "invariant": frozenset(InvariantTable.model_fields),
 }
 """The transport keys: what a file that extends another may fill. Names, nets and the ICD stand in the base."""
 
