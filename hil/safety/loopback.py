@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 from contextlib import suppress
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CHUNK = 1 << 20  # bytes read at once
+_BLOCK_OR_TEXT = re.compile(rb"[#\"']")  # where a line feed may be part of a message
 
 
 class Loopback:
@@ -112,5 +114,7 @@ class Loopback:
         if not found:
             self.drop()
             return []
+        if not self._received and found[-1:] == b"\n" and not _BLOCK_OR_TEXT.search(found):
+            return found[:-1].split(b"\n")
         messages, self._received = split_messages(self._received + found, end=False)
         return messages

@@ -142,7 +142,7 @@ class Outlet:
             while not self._ended:
                 left_s = 0.0 if self._orders else max(0.0, feed_s - self._fed.elapsed_s)
                 readable, _, _ = select.select([self._wake_r, *self._loopback.descriptors], [], [], left_s)
-                if self._ordered():
+                if self._orders or (self._wake_r in readable and self._ordered()):
                     self._obey()
                 elif readable:
                     self._serve(readable)

@@ -60,6 +60,7 @@ class Upstream:
         self._manager = manager
         self._backend = backend
         self._socket = _socket_of(resource)
+        self._descriptor = -1 if self._socket is None else self._socket.fileno()
         self._received = bytearray()
         self._searched = 0
         """How much of it holds no end of an answer."""
@@ -98,7 +99,7 @@ class Upstream:
         """Whether something stands there to be read: an answer that nobody waited for."""
         if self._received or self._closed:
             return True
-        return self._socket is not None and bool(select.select([self._socket], [], [], 0.0)[0])
+        return self._socket is not None and bool(select.select([self._descriptor], [], [], 0.0)[0])
 
     def send(self, message: bytes) -> None:
         """Send one message; its terminator is added.
@@ -131,22 +132,19 @@ class Upstream:
             InstrumentError: when the connection is lost.
         """
         watch = Stopwatch()
-        while not stop():
-            left_s = within_s - watch.elapsed_s
-            if left_s <= 0.0 and not self.has_input:
-                return None
+        answer = None if self._socket is None else self._complete()
+        while answer is None:
+            left_s = max(0.0, within_s - watch.elapsed_s)
             if self._socket is None:
-                answer = self._read(min(left_s, _SLICE_S))
-            else:
+                answer = None if stop() else self._read(min(left_s, _SLICE_S))
+            elif self._descriptor in (readable := select.select([self._descriptor, *wake], [], [], left_s)[0]):
+                self._fill(self._socket)
                 answer = self._complete()
-                if answer is None and self._socket in select.select([self._socket, *wake], [], [], max(0.0, left_s))[0]:
-                    self._fill(self._socket)
-                    answer = self._complete()
-            if answer is not None:
-                return answer
-            if watch.elapsed_s >= within_s:
+            elif readable and stop():
                 return None
-        return None
+            if answer is None and (left_s <= 0.0 or (self._socket is None and stop())):
+                return None
+        return answer
 
     def close(self) -> None:
         """Close the connection; outputs stay as they are. Harmless when done before."""
