@@ -1,0 +1,73 @@
+"""The mixed rig: one receiver is a program of its own, the rest is simulated in the test's; the tests are the same."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from paced_bench import PacedBench, verdict, was_late
+
+from hil.limits import Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hil.evidence.index import Run
+
+pytestmark = pytest.mark.xdist_group("bench")  # two cores are enough for one bench in wall time
+TESTS = (
+    "tests/launcher/test_fts_logic.py::test_reset_unlatches_everything",
+    "tests/launcher/test_fts_rf.py::test_response_time[fts_a-nominal]",
+)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str]:
+    """A run on it, and what the receiver's program said at its end."""
+    folder: Path = tmp_path_factory.mktemp("mixed")
+    rig = ('worlds = { fts = "tcp://127.0.0.1:{port}" }', 'cables = { fts = "tcp://127.0.0.1:{port}" }')
+    with PacedBench(folder, "mixed.toml", "fts", rig=rig) as bench:
+        run = bench.qualify(*TESTS)
+    return run, bench.said
+
+
+def test_the_same_tests_pass_on_the_mixed_rig_unless_the_machine_was_late(bench: tuple[Run, str]) -> None:
+    run, _ = bench
+    found = {test.nodeid.rpartition("::")[2]: verdict(test) for test in run.tests}
+    assert found.keys() == {
+        "test_reset_unlatches_everything[fts_a]",  # the program's
+        "test_reset_unlatches_everything[fts_b]",  # the test's own
+        "test_response_time[fts_a-nominal]",
+    }
+    assert set(found.values()) <= {Verdict.PASS, Verdict.INCONCLUSIVE}, run.tests
+
+
+def test_what_was_measured_at_the_receiver_of_the_other_program_is_right(bench: tuple[Run, str]) -> None:
+    run, _ = bench
+    taken = [
+        (each.name, each.value)
+        for test in run.tests
+        for each in test.attempts[-1].measurements
+        if "fts_a" in test.nodeid
+    ]
+    assert ("fts.reset_unlatches", True) in taken
+    assert ("fts.inadvertent_outputs", 0) in taken
+    late = any(was_late(test) for test in run.tests)
+    times_ms = [value for name, value in taken if name == "fts.response_time"]
+    assert times_ms
+    assert late or all(isinstance(each, float) and 8.0 < each < 20.0 for each in times_ms)
+
+
+def test_simulated_evidence_stays_simulated_and_nothing_is_kept(bench: tuple[Run, str]) -> None:
+    run, _ = bench
+    assert run.evidence_class == "sim"
+    assert not run.development
+    assert not run.unsafe
+
+
+def test_the_program_says_what_its_cable_carried_and_how_late(bench: tuple[Run, str]) -> None:
+    _, said = bench
+    found = re.search(r"cable to test: 7 nets, plugged in 3 times, (\d+) changes applied, late by p50 .*, max", said)
+    assert found is not None, said
+    assert int(found[1]) > 10

@@ -1,0 +1,70 @@
+"""The rig of programs: every part behind a real socket or a python-can interface, hazards behind the keeper."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from paced_bench import ROOT, PacedBench, verdict, was_late
+
+from hil.limits import Verdict
+from hil.report.equivalence import compare
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hil.evidence.index import Run
+
+pytestmark = pytest.mark.xdist_group("bench")  # two cores are enough for one bench in wall time
+TESTS = (
+    "tests/launcher/test_fts_logic.py::test_reset_unlatches_everything[fts_a]",
+    "tests/launcher/test_fts_rf.py::test_response_time[fts_b-nominal]",
+    "tests/launcher/test_engine_sequence.py::test_start_follows_its_sequence",
+)
+SOCKET = "TCPIP0::127.0.0.1::{port}::SOCKET"
+RESOURCES = {"psu": SOCKET, "psu_2": SOCKET, "psu_3": SOCKET, "siggen": SOCKET, "stand": "tcp://127.0.0.1:{port}"}
+
+
+class Both(NamedTuple):
+    """The same tests on the rig of programs and in virtual time, and the folder of the first run."""
+
+    run: Run
+    virtual: Run
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
+    folder = tmp_path_factory.mktemp("processes")
+    rig = ('worlds = { sim = "tcp://127.0.0.1:{port}" }',)
+    with PacedBench(folder, "processes.toml", "sim", rig=rig, resources=RESOURCES) as bench:
+        run = bench.qualify(*TESTS)
+        judged = folder / "virtual.toml"  # as the bench, which judges the invariants of every test
+        judged.write_text(f'extends = "{ROOT}/rigs/sim.toml"\n[rig]\nname = "virtual"\ninvariants = true\n')
+        virtual = bench.qualify(*TESTS, rig=judged, folder="virtual")
+    return Both(run, virtual, folder / "run")
+
+
+def test_the_same_tests_pass_on_the_rig_of_programs_unless_the_machine_was_late(both: Both) -> None:
+    found = {test.nodeid: verdict(test) for test in both.run.tests}
+    assert list(found) == list(TESTS)
+    assert set(found.values()) <= {Verdict.PASS, Verdict.INCONCLUSIVE}, both.run.tests
+
+
+def test_the_keeper_confirmed_the_rig_safe_and_says_so_in_its_own_record(both: Both) -> None:
+    assert not both.run.unsafe
+    assert both.run.finished
+    assert "SAFE-CONFIRMED" in "".join(file.read_text() for file in both.folder.glob("keeper*.jsonl"))
+
+
+def test_both_rigs_took_the_same_measurements(both: Both) -> None:
+    compared = compare(both.run, both.virtual, {})
+    assert compared.is_whole
+    assert compared.common == len(TESTS)
+    assert not compared.missing
+    assert {"fts.response_time", "engine.start_to_igniter", "engine.main_ox_opening"} <= compared.spreads.keys()
+
+
+def test_times_on_both_rigs_are_near_where_the_clock_was_in_time(both: Both) -> None:
+    compared = compare(both.run, both.virtual, {"fts.response_time": 5.0})  # ms: the rig's max_lateness
+    assert any(was_late(test) for test in both.run.tests) or compared.spreads["fts.response_time"].is_near
