@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pathlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ _NO_SIMULATOR = f"{_NO_TOOL}simulator: "
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--rig``, ``--set``, ``--rig-seed``, ``--run-folder``, ``--rtl-seed``, ini options."""
+    """Add ``--rig``, ``--set``, ``--rig-seed``, ``--run-folder``, ``--rtl-seed``, ``--grant``, ini options."""
     group = parser.getgroup("hil", "hardware-in-the-loop rig")
     group.addoption("--rig", metavar="FILE", help="rig file; without it tests that need a rig are NOT_RUN")
     group.addoption(
@@ -54,6 +55,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--bench-jitter", type=_jitter_seed, nargs="?", const=1, metavar="SEED",
         help="let calls, messages, frames and samples take as long as on a bench, in virtual time; a development run",
+    )  # fmt: skip
+    group.addoption(
+        "--grant", dest="rig_grants", metavar="FILE", action="append", type=pathlib.Path, default=[],
+        help="grant of a hazardous action, signed by two persons (hil grant); may be given several times",
     )  # fmt: skip
     group.addoption("--run-folder", metavar="DIR", help="folder of the evidence (default: runs/<utc>-<rig>)")
     group.addoption("--rtl-seed", type=int, metavar="N", help="seed of every block test (default: from its name)")
@@ -97,6 +102,7 @@ def pytest_configure(config: pytest.Config) -> None:
         coverage=config.option.coverage,
         coverage_goals=config.option.coverage_goals,
         bench_jitter=config.option.bench_jitter,
+        grants=tuple(config.option.rig_grants),
         root=config.rootpath,
     )
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)

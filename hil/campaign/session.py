@@ -24,6 +24,8 @@ from hil.profile import Profile
 from hil.rig.blueprint import Blueprint
 from hil.rig.keeping import has_keeper
 from hil.rig.loader import load_rig
+from hil.safety.errors import AuthorityError
+from hil.safety.grant import Grant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +39,7 @@ class Settings:
 
     ``cover`` are the files of cover points; ``coverage`` asks for code coverage, ``coverage_goals`` for a run that is
     meant to reach its goals. ``bench_jitter`` seeds latencies of a bench, drawn in virtual time; none unless given.
+    ``grants`` are the files of grants of hazardous actions.
     """
 
     rig: str
@@ -49,6 +52,7 @@ class Settings:
     coverage: bool = False
     coverage_goals: bool = False
     bench_jitter: int | None = None
+    grants: tuple[Path, ...] = ()
 
 
 class RunSession:
@@ -78,6 +82,7 @@ class RunSession:
                 f"--bench-jitter draws latencies in virtual time, and {file.file.name} has pace {file.rig.pace!r}: "
                 "there they are real; leave it out, or take a rig of virtual pace"
             )
+        self._grants = tuple(read_grant(path) for path in settings.grants)
         self.planned: list[str] = []
         self._segments = SegmentFile(segment_file(folder, worker))
         self._requirements: Mapping[str, Sequence[str]] = {}
@@ -100,7 +105,8 @@ class RunSession:
             raise ConfigError(f"{folder} holds something already; evidence is never overwritten: name a new folder")
         session = cls(settings, folder, file)
         _ = session.blueprint
-        write_identity(folder, collect_identity(rig_file=Path(settings.rig), rig=_describe(file)))
+        identity = collect_identity(rig_file=Path(settings.rig), rig=_describe(file))
+        write_identity(folder, identity | {"grants": [_granted(grant) for grant in session._grants]})
         if has_keeper(file):
             session.keeping = Keeping.start(file, folder)
         return session
@@ -142,6 +148,7 @@ class RunSession:
             self._scheduling(),
             self.development,
             self._jitter,
+            self._grants,
         )
 
     def _scheduling(self) -> tuple[str, ...]:
@@ -224,6 +231,25 @@ def default_folder(root: Path, file: RigFile) -> Path:
     """The folder of a run that starts now: ``runs/<utc>-<rig>`` below a root."""
     stamp = re.sub(r"[^0-9T]", "", utc_now()[:23]) + "Z"
     return root / "runs" / f"{stamp}-{file.rig.name}"
+
+
+def read_grant(path: Path) -> Grant:
+    """Read the file of a grant.
+
+    Raises:
+        AuthorityError: when it cannot be read, or was altered.
+    """
+    try:
+        return Grant.decode(path.read_bytes(), path)
+    except OSError as error:
+        raise AuthorityError(f"{path}: cannot be read: {error.strerror}; name the file of a grant") from error
+
+
+def _granted(grant: Grant) -> dict[str, object]:
+    """What the identity of a run says of a grant it was given."""
+    signed = [{"name": each.person, "key": each.key} for each in grant.signatures]
+    kept = ("rig", "action", "interlock", "reason", "begins_utc", "ends_utc")
+    return {"grant": grant.id, **{key: getattr(grant, key) for key in kept}, "signed": signed}
 
 
 def _describe(file: RigFile) -> dict[str, object]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hil.profile import Profile
     from hil.rig.blueprint import Blueprint
     from hil.rtl.build import Built
+    from hil.safety.grant import Grant
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class Desk:
     """What makes the run a development run."""
     bench_jitter: int | None = None
     """What seeds the latencies of a bench, where they are drawn."""
+    grants: tuple[Grant, ...] = ()
+    """The grants of hazardous actions that the run was given."""
 
 
 @dataclass
@@ -137,9 +140,16 @@ class Trial(Closed):
     def open_rig(self) -> Rig:
         """Open the trial's own world; its records go to the trial's part of the run folder."""
         sinks = Sinks(
-            self._frame, self._dialogue, self._stimulus, self._check, self._recorder.sync, covered=self.covered
+            self._frame,
+            self._dialogue,
+            self._stimulus,
+            self._check,
+            self._recorder.sync,
+            event=lambda what, fields: self.note(what, **fields),
+            covered=self.covered,
         )
         self.rig = self._opened(sinks)
+        self.rig.grants = self.desk.grants
         for name, identity in self.rig.identities.items():
             self._recorder.write("event", t_ns=0, what="instrument", name=name, **identity)
         for line in self.desk.scheduling:
@@ -160,7 +170,9 @@ class Trial(Closed):
         keeping, seed = self.desk.keeping, self.desk.seed + self.order.draw
         if keeping is None:
             label = None if self.desk.bench_jitter is None else f"{self.desk.bench_jitter} {self.order.nodeid}"
-            return open_rig(self.desk.blueprint, seed=seed, sinks=sinks, jitter=label)
+            rig = open_rig(self.desk.blueprint, seed=seed, sinks=sinks, jitter=label)
+            rig.pulse_timer()
+            return rig
         keeping.begin(self.order.nodeid)
         try:
             rig = open_rig(self.desk.blueprint, seed=seed, sinks=sinks, doors=keeping.keeper.doors)

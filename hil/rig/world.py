@@ -14,14 +14,19 @@ from hil.closed import nearest
 from hil.errors import HilError
 from hil.faults import Fault, FaultInjector, Injection
 from hil.io.card import IoCard
+from hil.io.sim_card import SimIoCard
 from hil.noise import Streams
 from hil.rig.safe_state import SafeState
+from hil.safety.authority import Permit
+from hil.safety.errors import AuthorityError
+from hil.safety.permits import Permits
+from hil.safety.pulses import PulseTrain
 from hil.signal import Check, Timeline
 from hil.units import s
 from hil.wiring import Wiring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
     from hil.article import Article
@@ -37,10 +42,14 @@ if TYPE_CHECKING:
     from hil.rtl.build import Built
     from hil.rtl.host import FpgaHost
     from hil.rtl.trace import PortTrace
+    from hil.safety.grant import Grant
     from hil.safety.launch import KeeperLink
+    from hil.safety.plan import Level
     from hil.visa.twin import Twin
 
 Kind = TypeVar("Kind")
+
+_DEADLY = 3  # the hazard of what can kill
 
 
 def _nothing(*_: object) -> None:
@@ -59,6 +68,8 @@ class Sinks:
     stimulus: Callable[[str, object], None] = _nothing
     check: Callable[[Check], None] = _nothing
     secure: Callable[[], None] = _nothing
+    event: Callable[[str, Mapping[str, object]], None] = _nothing
+    """Takes what happened, and its fields."""
     covered: Callable[[str, Path, Built], None] = _nothing
     """Takes (article, file, design) with the code coverage of one power-up; the file is removed afterwards."""
 
@@ -106,6 +117,11 @@ class Rig:
         """What makes hazardous instruments safe that are simulated in this program."""
         self.keeper: KeeperLink | None = None
         """The keeper of a rig with hazards on a bench."""
+        self.grants: Sequence[Grant] = ()
+        """The grants of hazardous actions that the run was given."""
+        self.permits = Permits(file.rig.name, file.safety.authority, self._why_open)
+        """What this test was permitted, on a rig without a keeper."""
+        self._pulses: PulseTrain | None = None
         self._undo: list[tuple[str, Callable[[], None]]] = []
         self._secure = _nothing if self.file.rig.is_virtual else sinks.secure
         self.closing = ExitStack()
@@ -163,6 +179,78 @@ class Rig:
             HilError: when the rig file has no such path.
         """
         return self._named("path", name, self.file.path)
+
+    # -- hazard 3 -----------------------------------------------------------------------------------------
+
+    def permit(self, action: str) -> Permit:
+        """Have a hazardous action permitted, now and by the grants this run was given; it is asked for each time anew.
+
+        A grant is signed by two persons whom the register of the rig file knows, and names an interlock that must read
+        back now. On a bench the keeper judges it. The evidence names both persons and their keys; it is on the disk
+        when this returns. The permit ends with the test.
+
+        Args:
+            action: its name, for example ``fts.terminate``.
+
+        Raises:
+            AuthorityError: with every reason; :class:`~hil.safety.errors.NoGrantError` when the run was given none.
+            KeeperError: when the keeper is gone.
+        """
+        try:
+            permit = self._permit(action)
+        except AuthorityError as refused:
+            self.sinks.event("not permitted", {"action": action, "why": str(refused)})
+            raise
+        document = permit.document()
+        if self.file.rig.is_virtual:
+            del document["checked_utc"]  # what a virtual rig records is the same in every run
+        self.sinks.event("permit", document)
+        self.sinks.secure()
+        return permit
+
+    def _permit(self, action: str) -> Permit:
+        if self.keeper is None:
+            self.timeline.arrived()
+            return self.permits.demand(action, self.grants)
+        index, document = self.keeper.permit(action, [grant.encode() for grant in self.grants])
+        return Permit.of(self.grants[index], document)
+
+    def why_not_energise(self, name: str) -> str:
+        """Why an output of an instrument must stay off now, as a keeper decides it on a bench; "" when it may go on.
+
+        Args:
+            name: the instrument.
+        """
+        action = action_of(self.file, name)
+        if not action:
+            return ""
+        wanted = interlocks_for(self.file, name)
+        opened = next((why for pin, level in wanted if (why := self._why_not_level(pin, level))), "")
+        return opened or self.permits.why_not(action)
+
+    def _why_open(self, name: str) -> str:
+        """Why an interlock that a grant names does not read back; "" when it does."""
+        known = readable_interlocks(self.file)
+        if name not in known:
+            return f"the rig has no interlock {name}; {nearest(name, list(known))}"
+        return self._why_not_level(*known[name])
+
+    def _why_not_level(self, pin: str, level: Level) -> str:
+        node, _, port = pin.partition(".")
+        last = self.card(node).level(port).last
+        if last is not None and bool(last.value) is (level == "high"):
+            return ""
+        return f"interlock {pin} {level} reads {'nothing yet' if last is None else 'high' if last.value else 'low'}"
+
+    def pulse_timer(self) -> None:
+        """Retrigger the hardware timer from now on, while the test runs the world; on a bench its keeper does.
+
+        Nothing is done on a rig without such a timer, or whose card is not simulated here.
+        """
+        node, _, port = (self.file.safety.timer or "").partition(".")
+        if isinstance(self.instruments.get(node), SimIoCard) and self._pulses is None:
+            card = SimIoCard(node, self.wiring, timeline=Timeline(self.clock), ports=[port], ohms={})
+            self._pulses = PulseTrain(self.clock, card, port)
 
     # -- phases and holds -----------------------------------------------------------------------------------
 
@@ -250,6 +338,9 @@ class Rig:
                 whose own exception may have vanished with it.
         """
         problems: list[str] = []
+        self.permits.forget()
+        if self._pulses is not None:
+            self._pulses.stop()
         while self._undo:
             what, fn = self._undo.pop()
             try:
@@ -276,6 +367,46 @@ class Rig:
         if not isinstance(part, kind):
             raise HilError(f"{name} is a {type(part).__name__}, not a {kind.__name__}; see {self.file.file.name}")
         return part
+
+
+def action_of(file: RigFile, name: str) -> str:
+    """The action that must have been permitted before an output of an instrument is energised; "" asks for none."""
+    return f"{name}.energise" if file.instrument[name].hazard == _DEADLY else ""
+
+
+def interlocks_for(file: RigFile, name: str) -> list[tuple[str, Level]]:
+    """What must read back before an output of an instrument is energised: pins and levels.
+
+    It is the instrument's own interlock; for hazard 3 also what shows that the hardware would act by itself.
+    """
+    table, safety = file.instrument[name], file.safety
+    wanted: list[tuple[str, Level]] = []
+    if table.interlock is not None:
+        wanted.append((table.interlock.pin, table.interlock.level))
+    if table.hazard == _DEADLY:
+        chain = (safety.contactor, safety.emergency_stop, safety.arming_plug)
+        for pin in filter(None, chain):
+            wanted.append((pin, "high"))  # noqa: PERF401  # a list of a narrower kind
+    return wanted
+
+
+def readable_interlocks(file: RigFile) -> dict[str, tuple[str, Level]]:
+    """Every interlock that a grant may name, with its pin and level.
+
+    That is ``contactor``, ``emergency_stop`` and ``arming_plug`` of ``[safety]``; an instrument, for its interlock; and
+    a net on which a card reads a level, high when it reads back.
+    """
+    safety = file.safety
+    chain = {"contactor": safety.contactor, "emergency_stop": safety.emergency_stop, "arming_plug": safety.arming_plug}
+    found: dict[str, tuple[str, Level]] = {name: (pin, "high") for name, pin in chain.items() if pin is not None}
+    for name, table in file.instrument.items():
+        if table.interlock is not None:
+            found.setdefault(name, (table.interlock.pin, table.interlock.level))
+    for name, net in file.net.items():
+        read = [pin for pin in net.pins if pin.partition(".")[2].startswith("di_")]
+        if read:
+            found.setdefault(name, (read[0], "high"))
+    return found
 
 
 def _told(problem: Exception) -> str:

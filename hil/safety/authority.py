@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hil.errors import InterlockError
 from hil.safety.errors import AuthorityError
 from hil.safety.grant import instant
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from hil.safety.grant import Grant, Signature
@@ -49,6 +50,18 @@ class Permit:
     grant: Grant
     persons: tuple[Identity, ...]
     checked_utc: str
+
+    @classmethod
+    def of(cls, grant: Grant, document: Mapping[str, object]) -> Permit:
+        """The permit that :meth:`document` was made from.
+
+        Args:
+            grant: its grant.
+            document: what was said of it.
+        """
+        persons = cast("list[dict[str, str]]", document["persons"])
+        identities = tuple(Identity(person["name"], person["key"]) for person in persons)
+        return cls(grant, identities, str(document["checked_utc"]))
 
     def demand_interlock(self, *, reads_back: bool) -> None:
         """The last question before the action.

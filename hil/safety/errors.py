@@ -13,6 +13,10 @@ class AuthorityError(HilError):
     """A hazardous action has no valid grant of two persons; the message has every reason."""
 
 
+class NoGrantError(AuthorityError):
+    """A hazardous action was asked for, and the run was given no grant at all."""
+
+
 class SecretError(HilError):
     """A secret cannot be had, or was about to leave the process; the message never shows any of it."""
 

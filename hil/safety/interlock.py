@@ -22,11 +22,18 @@ class Interlocks:
     Args:
         clock: the keeper's clock, on which the cards' samples arrive.
         plans: the interlocks of every instrument, by its name.
+        readable: those that a grant may name, by that name.
     """
 
-    def __init__(self, clock: WallClock, plans: Mapping[str, Sequence[InterlockPlan]]) -> None:
+    def __init__(
+        self,
+        clock: WallClock,
+        plans: Mapping[str, Sequence[InterlockPlan]],
+        readable: Mapping[str, InterlockPlan],
+    ) -> None:
         self._timeline = Timeline(clock)
         self._plans = plans
+        self._readable = readable
         self._cards: dict[str, CardAtAddress] = {}
 
     def open(self) -> None:
@@ -35,26 +42,35 @@ class Interlocks:
         Raises:
             InstrumentError: when one cannot be opened, or does not have a channel.
         """
-        every = [plan for plans in self._plans.values() for plan in plans]
+        every = [*(plan for plans in self._plans.values() for plan in plans), *self._readable.values()]
         for plan in every:
             if plan.address not in self._cards:
                 ports = sorted({other.port for other in every if other.address == plan.address})
-                self._cards[plan.address] = _card_class(plan).at(
+                self._cards[plan.address] = card_class(plan).at(
                     plan.address, plan.name, timeline=self._timeline, ports=ports
                 )
 
     def why_not(self, outlet: str) -> str:
         """Why an output must stay off: an interlock that does not read back; "" when all do. Any thread may call."""
-        for plan in self._plans.get(outlet, ()):
-            card = self._cards.get(plan.address)
-            try:
-                last = None if card is None else card.level(plan.port).last
-            except HilError as problem:  # what a card said before its connection was lost proves nothing
-                return f"interlock {plan} cannot be read: {problem}"
-            if last is None or bool(last.value) is not (plan.level == "high"):
-                found = "nothing yet" if last is None else "high" if last.value else "low"
-                return f"interlock {plan} reads {found}"
-        return ""
+        return next((why for plan in self._plans.get(outlet, ()) if (why := self._why_open(plan))), "")
+
+    def why_open(self, name: str) -> str:
+        """Why an interlock that a grant names does not read back; "" when it does. Any thread may call."""
+        plan = self._readable.get(name)
+        if plan is None:
+            return f"the rig has no interlock {name}; it has {', '.join(self._readable) or 'none'}"
+        return self._why_open(plan)
+
+    def _why_open(self, plan: InterlockPlan) -> str:
+        card = self._cards.get(plan.address)
+        try:
+            last = None if card is None else card.level(plan.port).last
+        except HilError as problem:  # what a card said before its connection was lost proves nothing
+            return f"interlock {plan} cannot be read: {problem}"
+        if last is not None and bool(last.value) is (plan.level == "high"):
+            return ""
+        found = "nothing yet" if last is None else "high" if last.value else "low"
+        return f"interlock {plan} reads {found}"
 
     def close(self) -> None:
         """Close the cards."""
@@ -62,7 +78,12 @@ class Interlocks:
             card.close()
 
 
-def _card_class(plan: InterlockPlan) -> type[CardAtAddress]:
+def card_class(plan: InterlockPlan) -> type[CardAtAddress]:
+    """The class of a card.
+
+    Raises:
+        InstrumentError: when it is none that has an address.
+    """
     module, _, name = plan.card.partition(":")
     kind: object = getattr(importlib.import_module(module), name)
     if not (isinstance(kind, type) and issubclass(kind, CardAtAddress)):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _LOOK_NS = 10 * ms  # how often time-outs are looked at
 _MARGIN_NS = 500 * ms  # what a device may take beyond the time its steps allow
 _RENEWALS = 5  # of the lease within its time to live
+_PERMIT_NS = 500 * ms  # how often the permit of what is energised is judged anew
 _STALLED_NS = 500 * ms  # a keeper whose own clock stood still for so long feeds nothing
 
 
@@ -73,6 +74,8 @@ class Keeper:
         self.over = False
         """Whether the keeper has nothing left to do."""
         self.phase = "unpowered"
+        self.not_permitted: Callable[[str], str] = _permitted
+        """Asked before an output of an instrument is switched on, and while it is: why it is not permitted."""
         self.kept: list[str] = []
         """What was left on because the rig file says so."""
         self._clock = clock
@@ -92,6 +95,7 @@ class Keeper:
         self._give_up: Event | None = None
         self._last = False
         clock.every(_LOOK_NS, self._look)
+        clock.every(_PERMIT_NS, self._look_at_permits)
         clock.every(round(plan.lease_s * s / _RENEWALS), self._renew)
 
     def serve(self, outlets: Mapping[str, Outlet]) -> None:
@@ -126,7 +130,7 @@ class Keeper:
         if self.state is not State.IN_USE:
             return f"no test has begun; the rig is {self.state.value}"
         self._record.sync()
-        found = self._record.trouble or self._why_not(outlet)
+        found = self._record.trouble or self._why_not(outlet) or self.not_permitted(outlet)
         if not found:
             self._energised.add(outlet)
         return found
@@ -290,6 +294,13 @@ class Keeper:
 
     # -- time ---------------------------------------------------------------------------------------------------
 
+    def _look_at_permits(self) -> None:
+        """A grant ends, or is revoked, while an output is on."""
+        if self.state is State.IN_USE:
+            ended = next((why for outlet in tuple(self._energised) if (why := self.not_permitted(outlet))), "")
+            if ended:
+                self.trip(ended)
+
     def _look(self) -> None:
         now = self._clock.now
         self._looked_ns = self._clock.elapsed
@@ -318,6 +329,12 @@ class Keeper:
             self._last = True
             self._waiting.clear()
             self._finished()
+
+
+def _permitted(outlet: str) -> str:
+    """No instrument needs a permit."""
+    del outlet
+    return ""
 
 
 def _time_of(steps: Sequence[object]) -> int:

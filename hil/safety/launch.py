@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from hil.safety.errors import KeeperError, UnsafeError
+from hil.safety.errors import AuthorityError, KeeperError, NoGrantError, UnsafeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from hil.safety.plan import KeeperPlan
 
@@ -179,6 +179,25 @@ class KeeperLink:
             KeeperError: when the keeper is gone.
         """
         self._ask(do="resume")
+
+    def permit(self, action: str, grants: Sequence[bytes]) -> tuple[int, Mapping[str, object]]:
+        """Have a hazardous action permitted now; the keeper judges the grants itself.
+
+        Args:
+            action: its name.
+            grants: what the run was given, as in their files.
+
+        Returns:
+            Which of the grants holds, and what the keeper's record says of it.
+
+        Raises:
+            AuthorityError: with all that is wrong; :class:`NoGrantError` when the run was given none.
+            KeeperError: when the keeper is gone.
+        """
+        told = self._ask(do="permit", action=action, grants=[grant.decode("ascii") for grant in grants])
+        if not told.get("ok"):
+            raise (AuthorityError if grants else NoGrantError)(str(told.get("why")))
+        return cast("int", told["grant"]), cast("Mapping[str, object]", told["permit"])
 
     def make_safe(self) -> None:
         """The test is over: have the rig made safe.

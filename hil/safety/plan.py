@@ -68,6 +68,8 @@ class OutletPlan(_Part):
     keep_on: list[str] = Field(default_factory=list)
     watchdog: WatchdogPlan | None = None
     interlocks: list[InterlockPlan] = Field(default_factory=list[InterlockPlan])
+    action: str = ""
+    """What must have been permitted in the test before an output is energised; "" asks for no permit."""
 
     def steps(self, phase: str) -> Sequence[SafeStepPlan]:
         """The safe sequence in a phase; empty means hold: the output stays as it is, and somebody is called."""
@@ -87,5 +89,11 @@ class KeeperPlan(_Part):
     record: str | None = None
     """The file of the keeper's own record."""
     lease_folder: str | None = None
+    authority: str | None = None
+    """The register of those who may grant."""
+    readable: dict[str, InterlockPlan] = Field(default_factory=dict[str, InterlockPlan])
+    """Every interlock that a grant may name."""
+    timer: InterlockPlan | None = None
+    """The output that retriggers the hardware timer."""
     safe_only: bool = False
     """Make the rig safe, whoever left it how, and end."""

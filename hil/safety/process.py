@@ -17,16 +17,19 @@ import traceback
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hil.clock import WallClock
 from hil.errors import HilError, InstrumentError
 from hil.safety.control import ControlSocket
+from hil.safety.grant import Grant
 from hil.safety.interlock import Interlocks
 from hil.safety.keeper import Keeper, State
 from hil.safety.lease import Lease, Takeover
 from hil.safety.outlet import Outlet
+from hil.safety.permits import Permits
 from hil.safety.plan import KeeperPlan
+from hil.safety.pulses import KeptPulses
 from hil.safety.record import KeeperRecord
 from hil.visa.driver import Driver
 from hil.visa.gate import Gate
@@ -79,8 +82,14 @@ class _Process:
         self._clock = clock
         self._lease: Lease | Takeover = lease
         self._record = record
-        self._interlocks = Interlocks(clock, {outlet.name: outlet.interlocks for outlet in plan.outlets})
+        interlocks = {outlet.name: outlet.interlocks for outlet in plan.outlets}
+        self._interlocks = Interlocks(clock, interlocks, plan.readable)
         self._keeper = Keeper(plan, clock, lease, record, self._interlocks.why_not)
+        self._keeper.not_permitted = self._not_permitted
+        register = None if plan.authority is None else Path(plan.authority)
+        self._permits = Permits(plan.rig, register, self._interlocks.why_open)
+        self._actions = {outlet.name: outlet.action for outlet in plan.outlets if outlet.action}
+        self._pulses = None if plan.timer is None else KeptPulses(plan.timer, self._has_progress, self._no_pulses)
         self._outlets: dict[str, Outlet] = {}
         self._folder = ""
         self._starter = os.getppid()
@@ -110,6 +119,8 @@ class _Process:
         if self._plan.safe_only:
             _say(state=keeper.state.value)
             return self._end()
+        if self._pulses is not None:
+            self._pulses.start()
         self._serve()
         self._await(lambda: keeper.over, "the end of the run")
         return self._end()
@@ -161,6 +172,8 @@ class _Process:
 
     def _end(self, told: str = "") -> int:
         keeper = self._keeper
+        if self._pulses is not None:
+            self._pulses.end(_END_S)
         for outlet in self._outlets.values():
             outlet.order(None)
         for outlet in self._outlets.values():
@@ -214,8 +227,12 @@ class _Process:
                 peer.joined = True
                 peer.reply(ok=True)
             case "begin":
+                self._permits.forget()
                 refusal = keeper.begin(str(message.get("test")), _number(message, "deadline_s"))
                 peer.reply(ok=not refusal, why=refusal)
+            case "permit":
+                keeper.touched()
+                peer.reply(**self._permit(str(message.get("action")), message.get("grants")))
             case "phase":
                 keeper.enter(str(message.get("phase")))
                 peer.reply(ok=True)
@@ -235,6 +252,36 @@ class _Process:
                 keeper.end("the run is over", lambda safe: self._farewell(peer, safe=safe))
             case unknown:
                 peer.reply(ok=False, why=f"{unknown!r} is not known")
+
+    # -- permits ------------------------------------------------------------------------------------------
+
+    def _permit(self, action: str, said: object) -> dict[str, object]:
+        """Judge what the test was granted; the answer to it."""
+        texts = cast("list[object]", said) if isinstance(said, list) else []
+        if self._keeper.state is not State.IN_USE:
+            return {"ok": False, "why": f"{action}: no test has begun; the rig is {self._keeper.state.value}"}
+        at_ns = self._clock.now
+        try:
+            grants = [Grant.decode(str(text).encode(), "a grant of the run") for text in texts]
+            permit = self._permits.demand(action, grants)
+        except HilError as refused:
+            self._record.write("not permitted", t_ns=at_ns, action=action, why=str(refused))
+            return {"ok": False, "why": str(refused)}
+        self._record.write("permitted", t_ns=at_ns, **permit.document())
+        self._record.sync()
+        return {"ok": True, "grant": grants.index(permit.grant), "permit": permit.document()}
+
+    def _not_permitted(self, outlet: str) -> str:
+        """Why an output must stay off, for want of a permit; "" when it needs none. Any thread may call."""
+        action = self._actions.get(outlet)
+        return "" if action is None else self._permits.why_not(action)
+
+    def _has_progress(self) -> bool:
+        """Whether the hardware timer is retriggered; called in the thread of the pulses."""
+        return self._keeper.state is State.IN_USE and self._keeper.progressing()
+
+    def _no_pulses(self, why: str) -> None:
+        self._clock.post(partial(self._keeper.trip, why))
 
     def _farewell(self, peer: Peer, *, safe: bool) -> None:
         keeper = self._keeper
