@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from hil.closed import nearest
 from hil.errors import ConfigError, HilError
+from hil.evidence.documents import INVARIANT
 from hil.io.card import IoCard
 from hil.limits import Limit, Verdict, take
 from hil.signal import Signal
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from hil.rig.model import InvariantTable
     from hil.rig.world import Rig
 
-PREFIX = "invariant."
-"""What the measurement of an invariant is called: this, and what is read."""
 COUNTERS = ("error_frames", "tec", "rec", "refused", "state")
 """What is read of a bus."""
 _TELLING = frozenset({"hil", "socketcan"})  # interfaces whose controllers tell their errors
@@ -68,7 +67,7 @@ class Taken:
         name = self.measurement.name
         return (
             f"{name}: {self.why or self.measurement.judgement.reason}; a test that does this on purpose is marked "
-            f'leaves("{name.removeprefix(PREFIX)}")'
+            f'leaves("{name.removeprefix(INVARIANT)}")'
         )
 
 
@@ -104,10 +103,15 @@ class Invariants:
         self._rig.timeline.arrived()
         for source, limit in self._all:
             if ask or not source.asks:
-                yield self._take(source, None if self._is_left(source.read) else limit, silent)
+                taken = self._take(source, None if self._is_left(source.read) else limit, silent)
+                if taken is not None:
+                    yield taken
 
-    def _take(self, source: _Source, limit: Limit | None, silent: dict[str, str]) -> Taken:
-        """One of them; a part that did not answer once is not asked again, as each question costs its time-out."""
+    def _take(self, source: _Source, limit: Limit | None, silent: dict[str, str]) -> Taken | None:
+        """One of them; None when its part never told it.
+
+        A part that did not answer once is not asked again, as each question costs its time-out.
+        """
         value, why = None, silent.get(source.part, "")
         if not why:
             try:
@@ -115,8 +119,9 @@ class Invariants:
             except Exception as problem:  # a model may raise anything meanwhile, and the verdict is still to be written
                 silent[source.part] = why = f"{source.read} could not be read: {problem}"
                 self._rig.clock.sleep(0)  # the keeper hears of progress before the next instrument is waited for
-        told = value is not None or bool(why)
-        return Taken(take(PREFIX + source.read, value, source.unit, [limit] if limit and told else None), why)
+        if value is None and not why:
+            return None
+        return Taken(take(INVARIANT + source.read, value, source.unit, [limit] if limit else None), why)
 
     def _is_left(self, read: str) -> bool:
         return any(read == left or read.startswith(f"{left}.") for left in self._leaves)
@@ -161,7 +166,7 @@ class Invariants:
                 "write the limit in that unit"
             )
         return Limit(
-            name=PREFIX + source.read,
+            name=INVARIANT + source.read,
             unit=table.unit,
             low=table.low,
             high=table.high,
@@ -231,7 +236,7 @@ def _channels(driver: Driver) -> list[Channel]:
 
 def _usual_limit(source: _Source, *, high: float | None = None, equals: str | None = None) -> Limit:
     return Limit(
-        name=PREFIX + source.read,
+        name=INVARIANT + source.read,
         unit=source.unit,
         high=high,
         equals=equals,

@@ -43,6 +43,9 @@ FORMAT = 1
 EVIDENCE_CLASSES = ("sim", "rtl", "hardware")
 """Evidence classes from the weakest to the strongest."""
 
+INVARIANT = "invariant."
+"""What the names of measurements begin with that a bench takes of itself at the end of every test."""
+
 _REQUIRED: dict[str, frozenset[str]] = {
     "start": frozenset({"evidence_class", "rig", "seed"}),
     "channel": frozenset({"name", "unit"}),

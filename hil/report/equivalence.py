@@ -1,6 +1,7 @@
 """Two runs of the same tests on two rigs, test by test: the same verdicts, and measurements as near as they must be.
 
-For a model and the RTL that it stands for, or a simulated rig and the bench.
+For a model and the RTL that it stands for, or a simulated rig and the bench. What a bench measures of itself at the end
+of every test is left out: another rig has other instruments.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hil.errors import EvidenceError
+from hil.evidence.documents import INVARIANT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +106,12 @@ def compare(one: Run, other: Run, within: Mapping[str, float]) -> Comparison:
 def _compare(test: Test, other: Test, within: Mapping[str, float], found: Comparison) -> None:
     if str(test.verdict) != str(other.verdict):
         found.verdicts.append((test.nodeid, str(test.verdict), str(other.verdict)))
-    taken, others = ([*each.attempts[-1].measurements] if each.attempts else [] for each in (test, other))
+    taken, others = (
+        [found for found in each.attempts[-1].measurements if not found.name.startswith(INVARIANT)]
+        if each.attempts
+        else []
+        for each in (test, other)
+    )
     names = [measured.name for measured in taken]
     if names != [measured.name for measured in others]:
         found.missing += [f"{test.nodeid}: {name}" for name in sorted(set(names) ^ {each.name for each in others})]

@@ -21,6 +21,20 @@ def test_other(measure):
 """
 
 
+BENCH = """
+[rig]
+name = "bench"
+invariants = true
+[instrument.psu]
+driver = "hil.visa.keysight_n6700:KeysightN6700"
+model = "hil.visa.keysight_n6700_twin:KeysightN6700Twin"
+"""
+ON_A_RIG = """
+def test_bus(rig, measure):
+    measure("box.volts", 28.0, "V")
+"""
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """Run folders: at 28 V, at 28.5 V, at 40 V (which fails), and of one test alone."""
@@ -68,3 +82,13 @@ def test_a_tolerance_that_judges_nothing_is_refused(runs):
     code, text = compared(runs["28"], runs["40"], "--within", "box.amps=1")
     assert code != 0
     assert "no common test measures box.amps" in text
+
+
+def test_what_a_bench_measures_of_itself_is_left_out(tmp_path):
+    suite = Suite(tmp_path, ON_A_RIG, rig=BENCH)
+    bench = suite.run(run_folder="bench")
+    virtual = suite.run("--set", "rig.invariants=false", run_folder="virtual")
+    code, text = compared(bench.folder, virtual.folder, "--within", "box.volts=0")
+
+    assert any("invariant." in str(document.get("name")) for document in bench.documents)
+    assert (code, "box.volts: 1 pairs" in text, "taken in one" in text) == (0, True, False)

@@ -16,6 +16,7 @@ from hil.rig.blueprint import Blueprint
 from hil.rig.loader import load_rig
 from hil.units import ms
 from hil.visa.keysight_n6700 import KeysightN6700
+from hil_launcher.clients.fts import Fts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from hil.invariants import Taken
     from hil.rig.world import Rig
 
-DBC = Path(__file__).parent / "data" / "bench.dbc"
+DBC = Path(__file__).parents[2] / "fixtures" / "hil_launcher" / "launcher.dbc"
 RIG = f"""
 [rig]
 name = "bench"
@@ -59,6 +60,13 @@ high = 30.0
 [invariant.queue]
 read = "bus_a.tec"
 high = 95
+"""
+BOX = """
+[dut.box]
+client = "hil_launcher.clients.fts:Fts"
+serial = "1"
+bus = ["bus_a"]
+node = "FTS_A"
 """
 
 
@@ -180,11 +188,19 @@ def test_nothing_is_asked_of_instruments_when_they_are_to_be_made_safe_first(ope
     assert not any(name.startswith("invariant.psu") for name in names)
 
 
-def test_what_was_never_told_is_not_judged(opened):
-    rig = opened('[invariant.edge]\nread = "stand.di_out.level"\nequals = true\n')
-    found = next(each for each in Invariants(rig).taken() if "stand" in each.measurement.name)
+def test_what_was_never_told_is_not_there(opened):
+    rig = opened('[invariant.v]\nread = "box.reported_supply_v"\nunit = "V"\nhigh = 36.0\n' + BOX)
+    named = [each.measurement.name for each in Invariants(rig).taken()]
 
-    assert (found.measurement.value is None) == found.measurement.info
+    assert "invariant.bus_a.error_frames" in named
+    assert "invariant.box.reported_supply_v" not in named
+
+
+def test_a_signal_of_an_article_is_judged_by_its_last_value(opened):
+    rig = opened('[invariant.v]\nread = "box.reported_supply_v"\nunit = "V"\nhigh = 36.0\n' + BOX)
+    rig.device("box", Fts).reported_supply_v.put(40.0)
+
+    assert _broken(list(Invariants(rig).taken())) == ["invariant.box.reported_supply_v"]
 
 
 @pytest.mark.parametrize(
