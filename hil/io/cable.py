@@ -117,6 +117,8 @@ class Cable:
             case words.Plugged():
                 self.plugged = True
                 self.count_plugged += 1
+            case words.Refused():
+                raise WiringError(f"the cable to program {self.far} was refused there: {word.why}")
             case words.Late():
                 self._clock.lateness.tick(word.at_ns, word.late_ns)
             case _:

@@ -49,6 +49,13 @@ class Plugged:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """The connection ends here, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wire:
     """The equivalent of all pins of the sender on a net: conductance [S] and short-circuit current [A].
 
@@ -89,10 +96,10 @@ class Late:
 
 Change: TypeAlias = Wire | Rf | Datagram
 """What happens on a net."""
-Word: TypeAlias = Hello | Plugged | Change | Late
+Word: TypeAlias = Hello | Plugged | Refused | Change | Late
 
 _KINDS: dict[str, type[Word]] = {
-    "cable": Hello, "plugged": Plugged, "wire": Wire, "rf": Rf, "datagram": Datagram, "late": Late,
+    "cable": Hello, "plugged": Plugged, "refused": Refused, "wire": Wire, "rf": Rf, "datagram": Datagram, "late": Late,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _FIELDS = {kind: {entry.name: str(entry.type) for entry in fields(kind)} for kind in _NAMES}

@@ -98,6 +98,7 @@ class _Plug:
         self._say(f"cable unplugged: {why}")
         self._over = True
         self.end()
+        self._connection.send(words.encode(words.Refused(why)))
         self._connection.drop()
 
     def _take(self, word: words.Word) -> None:
