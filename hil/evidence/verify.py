@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from hil.evidence.chain import file_hash
+from hil.evidence.chain import GENESIS, file_hash, line_hash
 from hil.evidence.documents import Document, Json, decode
 from hil.evidence.folder import EVENTS, MANIFEST, PARTS, PLAN, Part, files_of, require_run
 from hil.evidence.manifest import build_manifest, manifest_bytes, scan_events, tally_of
@@ -18,6 +18,8 @@ from hil.evidence.segments import Written, follow, segments_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_KEEPER = "keeper.jsonl"
 
 
 def verify(run_dir: Path) -> list[Finding]:
@@ -31,6 +33,7 @@ def verify(run_dir: Path) -> list[Finding]:
     """
     require_run(run_dir)
     findings = [Finding(name, "is not a regular file: it was added after the run") for name in _irregular(run_dir)]
+    findings += _verify_keeper(run_dir)
     if not (run_dir / MANIFEST).is_file():
         return [*findings, *_verify_unfinished(run_dir)]
     if (run_dir / PARTS).exists():
@@ -58,6 +61,28 @@ def _irregular(run_dir: Path) -> list[str]:
         for name in files_of(run_dir, without=PARTS)
         if (run_dir / name).is_symlink() or not (run_dir / name).is_file()
     ]
+
+
+def _verify_keeper(run_dir: Path) -> list[Finding]:
+    """The record of the keeper, which another process wrote: a chain of its own that the manifest binds."""
+    path = run_dir / _KEEPER
+    if not path.is_file():
+        return []
+    findings: list[Finding] = []
+    *whole, torn = path.read_bytes().split(b"\n")
+    head: Json = GENESIS
+    for number, line in enumerate(whole, 1):
+        try:
+            found = decode(line).get("prev")
+        except ValueError as error:
+            findings.append(Finding(f"{_KEEPER}:{number}", f"is no line of a keeper's record: {error}"))
+            found = head
+        if found != head:
+            findings.append(Finding(f"{_KEEPER}:{number}", f"prev is {found!r}, but the line before hashes to {head}"))
+        head = line_hash(line + b"\n")
+    if torn:
+        findings.append(Finding(f"{_KEEPER}:{len(whole) + 1}", "the file ends within this line", incomplete=True))
+    return findings
 
 
 def _verify_unfinished(run_dir: Path) -> list[Finding]:

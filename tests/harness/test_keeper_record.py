@@ -10,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.errors import EvidenceError
+from hil.evidence.documents import RunHeader
+from hil.evidence.finalise import announce
+from hil.evidence.verify import verify
 from hil.safety.record import KeeperRecord, read_record
 
 if TYPE_CHECKING:
@@ -75,3 +78,24 @@ def test_a_folder_that_cannot_be_written_is_said_and_raises_nothing(tmp_path: Pa
     record.write("note")
     record.sync()
     assert "file" in record.trouble
+
+
+def run_with_a_record(folder: Path) -> Path:
+    """A run that was killed: a plan, no manifest, and what its keeper wrote."""
+    announce(folder, ["t"], RunHeader(rig="r", evidence_class="sim", seed=1, development=(), profiles=()))
+    written(folder / "keeper.jsonl")
+    return folder
+
+
+def test_verify_follows_the_keepers_chain(tmp_path: Path) -> None:
+    run = run_with_a_record(tmp_path)
+    assert all(finding.incomplete for finding in verify(run))
+    record = run / "keeper.jsonl"
+    record.write_bytes(record.read_bytes().replace(b'"number": 1', b'"number": 9'))
+    assert any(finding.where == "keeper.jsonl:3" for finding in verify(run))
+
+
+def test_verify_says_that_a_keepers_record_was_cut(tmp_path: Path) -> None:
+    record = run_with_a_record(tmp_path) / "keeper.jsonl"
+    record.write_bytes(record.read_bytes()[:-5])
+    assert any(finding.where == "keeper.jsonl:4" and finding.incomplete for finding in verify(tmp_path))
