@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hil.campaign.coverage import collected_of
+from hil.campaign.transport import on_flight
 from hil.clock import WallClock
 from hil.closed import Closed
 from hil.coverage.bins import Bins
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hil.campaign.keeping import Keeping
+    from hil.campaign.transport import Transport
     from hil.coverage.bins import Bin
     from hil.evidence.folder import Part
     from hil.evidence.recorder import SegmentFile
@@ -111,6 +113,7 @@ class Trial(Closed):
     _invariants: Invariants | None
     _broken: list[Taken]
     _late: str
+    _turned: str
     coverage: TrialCoverage
     _epoch: str
 
@@ -120,6 +123,7 @@ class Trial(Closed):
         self.measurements, self.checks = [], []
         self._watching, self._logs, self._body, self._epoch = [], {}, None, ""
         self._doubts, self._invariants, self._broken, self._late = [], None, [], ""
+        self._turned = ""
         self._recorder = SegmentRecorder(desk.segments, nodeid=order.nodeid, index=part.index, attempt=part.attempt)
         self.coverage = TrialCoverage(desk.folder, part, desk.bins)
         file = desk.blueprint.file
@@ -156,6 +160,7 @@ class Trial(Closed):
             self._recorder.write("event", t_ns=0, what="note", text=line)
         if isinstance(self.rig.clock, WallClock):
             self.rig.clock.settle()
+        on_flight(self.rig, self._vehicle, self._flies)
         for name, design in self.rig.designs.items():
             self._recorder.write("event", t_ns=0, what="design", name=name, **design.identity)
         if self.rig.file.rig.judges_invariants:
@@ -165,6 +170,11 @@ class Trial(Closed):
                 self.rig.close()
                 raise
         return self.rig
+
+    def _flies(self, transport: Transport) -> None:
+        """The plant was started: keep what the rig's delay does to its bending modes, and doubt what is too much."""
+        self._turned = transport.doubt
+        self.record("table", **transport.table)
 
     def _opened(self, sinks: Sinks) -> Rig:
         keeping, seed = self.desk.keeping, self.desk.seed + self.order.draw
@@ -379,7 +389,8 @@ class Trial(Closed):
             Verdict.FAIL if not check.passed else Verdict.INCONCLUSIVE if doubt else Verdict.PASS
             for check, doubt in zip(self.checks, self._doubts, strict=True)
         ]
-        verdicts += [Verdict.INCONCLUSIVE] if self._late else []
+        wholly = [reason for reason in (self._late, self._turned) if reason]
+        verdicts += [Verdict.INCONCLUSIVE] * len(wholly)
         verdict = worst(
             [judge_test(verdicts, never_taken=never), *(taken.measurement.verdict for taken in self._broken)]
         )
@@ -389,11 +400,16 @@ class Trial(Closed):
         ]
         reasons += [taken.reason for taken in self._broken]
         reasons += [doubt for doubt in dict.fromkeys(self._doubts) if doubt]
-        reasons += [self._late] if self._late else []
+        reasons += wholly
         reasons += [f"{name} is declared by the test and was never taken" for name in never]
         if not verdicts and not never:
             reasons.append("no check record: nothing was measured, expected or watched, so nothing was shown")
         return Outcome(verdict, "; ".join(reasons))
+
+    @property
+    def _vehicle(self) -> object:
+        plant = self.desk.blueprint.plant
+        return None if plant is None else plant[1]
 
     def _has_records(self) -> bool:
         return bool(self.checks or self._broken) or any(not taken.info for taken in self.measurements)

@@ -66,6 +66,7 @@ class Bridge:
     ) -> None:
         if not isinstance(clock, WallClock):
             raise BusError(f"bus {wire.name}: {bus.channel_info} lives in wall time; set the rig's pace to join them")
+        self.wire = wire
         self._clock = clock
         self._bus = bus
         self._node = wire.attach(name, tx_depth=DEPTH)

@@ -146,6 +146,7 @@ class FarPlant:
         self._world = world
         self._timeline = timeline
         self._running = False
+        self._on_start: list[Callable[[], object]] = []
         self._signals: dict[str, Signal[float]] = {}
 
     @property
@@ -167,6 +168,12 @@ class FarPlant:
         if not self._running:
             self._world.ask(stream.Start, "start of the plant")
             self._running = True
+            for fn in self._on_start:
+                fn()
+
+    def on_start(self, fn: Callable[[], object]) -> None:
+        """Call ``fn`` when this test has started it, before :meth:`start` returns."""
+        self._on_start.append(fn)
 
     def read(self, name: str) -> float:
         """A truth as of the last step, in its unit; takes a round trip.

@@ -237,3 +237,10 @@ class Vehicle(Part):
     imu_1: ImuTable
     imu_2: ImuTable
     imu_3: ImuTable
+
+    @property
+    def modes_hz(self) -> dict[str, float]:
+        """Natural frequency of every bending mode by its name, in flight and on the clamps [Hz]."""
+        tables = {name: getattr(self.modes, name) for name in ModesTable.model_fields}
+        free = {f"{name} in flight": table.free_hz for name, table in tables.items()}
+        return free | {f"{name} on the clamps": table.clamped_hz for name, table in tables.items()}

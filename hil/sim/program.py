@@ -16,6 +16,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from hil import realtime
+from hil.can.frame import Frame
+from hil.can.loopback import ANSWER_ID, REQUEST_ID, LoopbackNode
 from hil.clock import WallClock
 from hil.closed import nearest
 from hil.errors import ConfigError
@@ -23,6 +25,7 @@ from hil.io.cable import listening
 from hil.io.card import IoCard
 from hil.rig.assembly import open_rig
 from hil.rig.blueprint import Blueprint
+from hil.rig.plant_host import PlantHost
 from hil.sim.cable import CableServer
 from hil.sim.card_server import CardServer
 from hil.sim.scpi_server import ScpiServer
@@ -88,7 +91,8 @@ def simulate(
     """
     say = partial(print, flush=True) if say is None else say
     chosen = _program(file, program)
-    rig = open_rig(Blueprint.of(file), program=chosen)
+    blueprint = Blueprint.of(file)
+    rig = open_rig(blueprint, program=chosen)
     with ExitStack() as closing:
         closing.callback(rig.close)
         if not isinstance(rig.clock, WallClock):
@@ -101,6 +105,8 @@ def simulate(
         closing.callback(world.close)
         say(f"world {chosen} {world.address}")
         for line in _take_cables(file, rig, chosen, say, closing):
+            say(line)
+        for line in _answer_loopback(blueprint, rig):
             say(line)
         for line in _realtime(file):
             say(line)
@@ -184,6 +190,29 @@ def _take_cables(file: RigFile, rig: Rig, program: str, say: Callable[[str], obj
     server = CableServer(taken, rig.clock, port=int(place["port"]), say=say, prepare=urgent)
     closing.callback(server.close)
     return [f"cables {program} {server.address}"]
+
+
+def _answer_loopback(blueprint: Blueprint, rig: Rig) -> list[str]:
+    """Answer loop-back requests on every real bus where the plant runs here; the line that says so.
+
+    Raises:
+        ConfigError: when a message of the bus has one of the two identifiers.
+    """
+    file, host = rig.file, rig.plant_host
+    if not isinstance(host, PlantHost):
+        return []
+    lines: list[str] = []
+    for name, bridge in rig.bridges.items():
+        for identifier in (REQUEST_ID, ANSWER_ID):
+            taken = blueprint.databases[name].find(Frame(identifier))
+            if taken is not None:
+                raise ConfigError(
+                    f"{file.where('bus', name, 'database')}: message {taken.name} has the identifier {identifier:#x}, "
+                    "by which the transport delay is measured; give the message another one"
+                )
+        LoopbackNode(bridge.wire, period_ns=host.step_ns)
+        lines.append(f"loop-back {name} {REQUEST_ID:X} {ANSWER_ID:X}")
+    return lines
 
 
 def _port(file: RigFile, name: str, form: re.Pattern[str], example: str) -> int:
