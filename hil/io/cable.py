@@ -14,7 +14,8 @@ from hil.clock import WallClock, boot_ns
 from hil.datagrams import DatagramPin
 from hil.errors import WiringError
 from hil.io import cable_words as words
-from hil.io.cable_ends import DatagramEnd, End, FarPin, RfEnd, WireEnd, separate
+from hil.io.cable_ends import DatagramEnd, End, RfEnd, WireEnd, separate
+from hil.io.far_pin import FarPin
 from hil.lateness import Histogram
 from hil.nets import Pin, RfPin
 from hil.quantities import QuantityPin
