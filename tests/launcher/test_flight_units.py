@@ -145,9 +145,9 @@ def test_two_imus_wrong_alike_are_believed_and_range_safety_ends_the_flight(
     ascent, avionics, range_safety, rig, profile, measure
 ):
     """Two gyros with one bias outvote the right one: nothing on board notices, and a rule of the range fires."""
+    for unit in ("imu_1", "imu_2"):  # at one instant: a first one alone would be outvoted
+        rig.inject(unit, "offset", at=ascent.at(4 * s), axis="y", rate_deg_s=3.0)
     ascent.fly_to(4 * s)
-    for unit in ("imu_1", "imu_2"):
-        rig.inject(unit, "offset", axis="y", rate_deg_s=3.0)
     avionics.imu_ok.expect(0b011, within=1 * s)
     ascent.attitude_error_deg.expect(above=profile.value("flight.attitude_is_lost", "deg"), within=5 * s)
     range_safety.violation.expect(HIGH, within=15 * s)
