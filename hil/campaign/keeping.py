@@ -81,6 +81,11 @@ class Keeping:
         """
         self._link.make_safe()
 
+    def interrupted(self) -> None:
+        """Somebody has interrupted the run: have the rig made safe at once, before anything is described or closed."""
+        with suppress(HilError):  # the end of the run says it
+            self._link.make_safe()
+
     def end(self) -> str:
         """The run is over; which output could not be confirmed safe, "" when all are."""
         if self._folder is None:

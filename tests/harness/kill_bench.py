@@ -146,8 +146,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.run_folder = self.folder / "run"
         self.rig = self.folder / "bench.toml"
-        resource = self.resource or self.supply.resource
-        self.rig.write_text(_RIG.format(resource=resource, silence_s=SILENCE_S))
+        self.allow_silence(SILENCE_S)
         (self.folder / "pytest.ini").write_text("[pytest]\n")
         self._victims = self.folder / VICTIMS.name
         self._victims.write_bytes(VICTIMS.read_bytes())
@@ -167,6 +166,15 @@ class Bench:
         }
 
     # -- the run ------------------------------------------------------------------------------------------
+
+    def allow_silence(self, silence_s: float) -> None:
+        """How long the test may stand still [s]."""
+        resource = self.resource or self.supply.resource
+        self.rig.write_text(_RIG.format(resource=resource, silence_s=silence_s))
+
+    def ends_now(self) -> None:
+        """What ends the run happens now."""
+        self.killed_ns = boot_ns()
 
     def start(self, test: str, *, command: Sequence[str] | None = None, options: Sequence[str] = ()) -> None:
         """Start a run of one test, as a user does, and wait until the supply is on; ``dying`` follows."""

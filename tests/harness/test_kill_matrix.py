@@ -29,6 +29,8 @@ SENT_MS = 500.0
 """From the end to the command that makes safe [ms], on a machine that runs other tests; docs/kill-matrix.md says what
 an idle one reaches."""
 OFF_S = 2.0
+DESCRIBES_S = 8.0
+"""pytest first describes where it was interrupted, and then puts the rig back; a loaded machine takes its time [s]."""
 UNSAFE, INCOMPLETE, ERROR, FAIL, INTERRUPTED = 14, 12, 13, 1, 2
 _QUALIFY = (sys.executable, "-m", "hil.cli", "qualify")
 _QUALIFY_SOON = """
@@ -155,18 +157,20 @@ def test_exit_without_goodbye_is_incomplete(bench: Bench) -> None:
 
 
 def test_interrupt_once(bench: Bench) -> None:
+    bench.allow_silence(DESCRIBES_S)
     bench.start("test_waits")
     bench.go()
     bench.kill(bench.pid, signal.SIGINT)
-    assert_made_safe(bench, code=INTERRUPTED, sent_ms=2000.0)
+    assert_made_safe(bench, code=INTERRUPTED, sent_ms=DESCRIBES_S * 1000.0)
 
 
 def test_interrupt_twice(bench: Bench) -> None:
+    bench.allow_silence(DESCRIBES_S)
     bench.start("test_waits")
     bench.go()
     bench.kill(bench.pid, signal.SIGINT)
     os.kill(bench.pid, signal.SIGINT)
-    assert_made_safe(bench, code=INTERRUPTED, sent_ms=2000.0)
+    assert_made_safe(bench, code=INTERRUPTED, sent_ms=DESCRIBES_S * 1000.0)
 
 
 def test_terminate(bench: Bench) -> None:
@@ -272,6 +276,7 @@ def test_frozen_supply(bench: Bench, supply: Supply) -> None:
 def test_frozen_supply_fails_the_run(bench: Bench, supply: Supply) -> None:
     bench.start("test_measures")
     supply.tell("fault frozen")
+    bench.ends_now()
     bench.go()
     assert_unsafe(bench)
 
@@ -290,8 +295,8 @@ def test_supply_that_acknowledges_off_and_stays_on(bench: Bench, supply: Supply)
 def test_refused_port(bench: Bench, supply: Supply) -> None:
     bench.start("test_measures")
     bench.go()
+    bench.ends_now()
     supply.tell("fault refused")
-    bench.killed_ns = supply.sides[-1][0]
     assert_unsafe(bench)
     assert_watchdog_acts(bench)
 
@@ -299,7 +304,7 @@ def test_refused_port(bench: Bench, supply: Supply) -> None:
 def test_dropped_connection_is_made_anew(bench: Bench, supply: Supply) -> None:
     bench.start("test_measures")
     bench.go()
-    bench.killed_ns = supply.sides[-1][0]
+    bench.ends_now()
     supply.tell("fault dropped")
     assert_made_safe(bench, code=ERROR, sent_ms=2000.0)
 
@@ -318,7 +323,7 @@ def test_network(tmp_path: Path, how: str, round_: int, capsys: pytest.CaptureFi
         with bench_on(tmp_path, network.supply, how, round_, network.resource, within) as bench:
             bench.start("test_measures")
             bench.go()
-            bench.killed_ns = network.supply.sides[-1][0]
+            bench.ends_now()
             cut: Callable[[], None] = getattr(network, how)
             cut()
             assert_unsafe(bench)
