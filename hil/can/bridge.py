@@ -107,7 +107,10 @@ class Bridge:
             self._outgoing.put_nowait(None)
         for thread in self._threads:
             thread.join(_END_S)
-        self._bus.shutdown()
+        try:
+            self._bus.shutdown()
+        except (can.CanError, OSError) as problem:  # the other end of the cable went first
+            self._trouble = str(problem) or type(problem).__name__
         for thread in self._threads:
             thread.join(_END_S)
             if thread.is_alive():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hil.closed import nearest
-from hil.errors import ClockError, HilError
+from hil.errors import ClockError, HilError, InstrumentError
 from hil.io import stream
 from hil.io.conversation import Conversation
 from hil.signal import Signal
@@ -38,6 +38,8 @@ class FarWorld:
         self.stamp_ns = 0
         """How far off a stamp of the world's clock may be in rig time [ns]."""
         self._clock = timeline.clock
+        self._listeners: dict[str, list[Callable[[bytes, int], object]]] = {}
+        self._newest: dict[str, int] = {}
         self.plant = FarPlant(self, timeline)
         """Its plant; one that has none refuses everything."""
         self._said: Conversation[stream.World] = Conversation(
@@ -45,7 +47,7 @@ class FarWorld:
             address,
             clock=timeline.clock,
             greeting=stream.World,
-            on_said=self.plant.take,
+            on_said=self._take,
             on_lost=self._lost,
             on_compared=self._compared,
         )
@@ -108,6 +110,16 @@ class FarWorld:
             raise HilError(f"the plant of {self.name} has no truth {truth}; {nearest(truth, list(self.truths))}")
         return self.truths[truth]
 
+    def hear(self, pin: str, fn: Callable[[bytes, int], object]) -> None:
+        """Call ``fn(payload, sent_ns)`` for every datagram on the cable of a pin of the world [ns rig time].
+
+        Raises:
+            InstrumentError: when it has no such pin, or the connection is lost.
+        """
+        if pin not in self._listeners:
+            self.ask(lambda number: stream.Hear(number, pin), f"datagrams of {pin}")
+        self._listeners.setdefault(pin, []).append(fn)
+
     def demand(self) -> None:
         """Go on only when the connection is there.
 
@@ -123,6 +135,21 @@ class FarWorld:
 
     def _clear(self, number: int, what: str) -> None:
         self.ask(lambda clear: stream.Clear(clear, number), f"the end of {what}")
+
+    def _take(self, said: stream.Stamped, at_ns: int) -> None:
+        if not isinstance(said, stream.Heard):
+            self.plant.take(said, at_ns)
+            return
+        sent_ns = self._newest[said.pin] = max(at_ns, self._newest.get(said.pin, 0))  # clocks are compared anew
+        try:
+            payload = bytes.fromhex(said.payload)
+        except ValueError as problem:
+            raise InstrumentError(
+                f"{self.name}: a datagram of {said.pin} came as {said.payload[:40]!r}, which is not hexadecimal; "
+                "look at the program's release"
+            ) from problem
+        for fn in self._listeners.get(said.pin, ()):
+            fn(payload, sent_ns)
 
     def _lost(self) -> None:
         """Nothing is known of the world any more: whatever the test waits for ends here."""
@@ -143,7 +170,8 @@ class FarPlant:
     def __init__(self, world: FarWorld, timeline: Timeline) -> None:
         self.events: Signal[str] = Signal("model.event", "", timeline)
         """What has happened to the vehicle, by name; stamped with rig time."""
-        self._world = world
+        self.world = world
+        """The world it belongs to."""
         self._timeline = timeline
         self._running = False
         self._on_start: list[Callable[[], object]] = []
@@ -166,7 +194,7 @@ class FarPlant:
             InstrumentError: when it is refused, or the connection is lost.
         """
         if not self._running:
-            self._world.ask(stream.Start, "start of the plant")
+            self.world.ask(stream.Start, "start of the plant")
             self._running = True
             for fn in self._on_start:
                 fn()
@@ -181,7 +209,7 @@ class FarPlant:
         Raises:
             HilError: when there is no such truth.
         """
-        return self._world.read(name)
+        return self.world.read(name)
 
     def truth(self, name: str) -> Signal[float]:
         """What is true of the vehicle: a model input, not measured; sampled every 50 ms from when it is asked for.
@@ -189,11 +217,11 @@ class FarPlant:
         Raises:
             HilError: for a name the plant does not have.
         """
-        unit = self._world.know(name)
+        unit = self.world.know(name)
         found = self._signals.get(name)
         if found is None:
-            found = self._signals[name] = Signal(f"model.{name}", unit, self._timeline, backlog=self._world.demand)
-            self._world.ask(lambda number: stream.Watch(number, name), f"truth {name}")
+            found = self._signals[name] = Signal(f"model.{name}", unit, self._timeline, backlog=self.world.demand)
+            self.world.ask(lambda number: stream.Watch(number, name), f"truth {name}")
         return found
 
     def record(self, names: Iterable[str]) -> list[Signal[float]]:
@@ -213,9 +241,9 @@ class FarPlant:
         Raises:
             InstrumentError: when it is refused, or the connection is lost.
         """
-        return self._world.apply(fault)
+        return self.world.apply(fault)
 
-    def take(self, said: stream.Stamped, at_ns: int) -> None:
+    def take(self, said: stream.Sample | stream.Occurred, at_ns: int) -> None:
         """The world says a sample or an event [ns rig time]."""
         if isinstance(said, stream.Occurred):
             self.events.put_newer(said.name, at_ns)

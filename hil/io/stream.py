@@ -14,8 +14,8 @@ what was before. A message with an unknown kind, a missing or unknown field, or 
     {"kind": "drive", "id": 7, "channel": "ao_sense", "volts": 4.0}
     {"kind": "done", "id": 7, "at_ns": 1200510000}
 
-A program that runs models says ``world`` instead of ``hello``, and is asked ``fault``, ``clear``, ``start``, ``watch``
-and ``read``; its plant says ``occurred``.
+A program that runs models says ``world`` instead of ``hello``, and is asked ``fault``, ``clear``, ``start``, ``watch``,
+``read`` and ``hear``; its plant says ``occurred``, a pin that is heard ``heard``.
 
 >>> encode(Switch(id=3, channel="do_key", on=True))
 b'{"kind":"switch","id":3,"channel":"do_key","on":true}\n'
@@ -186,15 +186,32 @@ class Occurred:
     at_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Hear:
+    """Say every datagram on the cable of a pin from now on."""
+
+    id: int
+    pin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A datagram on the cable of a pin: its payload as hexadecimal digits, the world's clock when it was sent [ns]."""
+
+    pin: str
+    payload: str
+    at_ns: int
+
+
 Greeting: TypeAlias = Hello | World
 """What is said first."""
-Stamped: TypeAlias = Sample | Occurred
+Stamped: TypeAlias = Sample | Occurred | Heard
 """What is said unasked."""
 Answer: TypeAlias = Done | Refused | Time | ReadValue
 """What is said to a question."""
 Said: TypeAlias = Greeting | Stamped | Answer
 """What a card or a world says."""
-Asked: TypeAlias = Drive | Release | Switch | AskTime | PutFault | Clear | Start | Watch | Read
+Asked: TypeAlias = Drive | Release | Switch | AskTime | PutFault | Clear | Start | Watch | Read | Hear
 """What a client asks."""
 Message: TypeAlias = Said | Asked
 
@@ -203,6 +220,7 @@ _KINDS: dict[str, type[Message]] = {
     "drive": Drive, "release": Release, "switch": Switch, "ask_time": AskTime,
     "world": World, "fault": PutFault, "clear": Clear, "start": Start, "watch": Watch,
     "read": Read, "value": ReadValue, "occurred": Occurred,
+    "hear": Hear, "heard": Heard,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _FIELDS = {kind: {entry.name: str(entry.type) for entry in fields(kind)} for kind in _NAMES}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from hil.closed import nearest
 from hil.errors import HilError, InstrumentError
 from hil.faults import Fault
 from hil.io import stream
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from hil.faults import Injection
     from hil.rig.world import Rig
     from hil.sim.connection import Connection
+
+_Wanted: TypeAlias = stream.PutFault | stream.Clear | stream.Start | stream.Watch | stream.Read | stream.Hear
+_WANTED = stream.PutFault | stream.Clear | stream.Start | stream.Watch | stream.Read | stream.Hear
 
 
 class WorldServer:
@@ -87,7 +91,7 @@ class _Client:
         if isinstance(asked, stream.AskTime):
             self._say(stream.Time(asked.id, self._rig.clock.now))
             return
-        if not isinstance(asked, stream.PutFault | stream.Clear | stream.Start | stream.Watch | stream.Read):
+        if not isinstance(asked, _WANTED):
             raise InstrumentError(f"a client asked {asked} of a world")
         try:
             value = self._do(asked)
@@ -97,7 +101,7 @@ class _Client:
         done = stream.Done(asked.id, self._rig.clock.now)
         self._say(done if value is None else stream.ReadValue(asked.id, value))
 
-    def _do(self, asked: stream.PutFault | stream.Clear | stream.Start | stream.Watch | stream.Read) -> float | None:
+    def _do(self, asked: _Wanted) -> float | None:
         match asked:
             case stream.PutFault():
                 self._faults[asked.id] = self._inject(asked)
@@ -111,6 +115,8 @@ class _Client:
             case stream.Watch():
                 truth = self._rig.plant.truth(asked.truth)
                 self._ends.append(truth.on_sample(lambda value, at_ns: self._sample(asked.truth, value, at_ns)))
+            case stream.Hear():
+                self._hear(asked.pin)
             case stream.Read():
                 self._rig.plant.truth(asked.truth)
                 value = self._rig.plant.model.read(asked.truth)
@@ -129,6 +135,17 @@ class _Client:
         if asked.target not in rig.faults.targets and asked.target in rig.wiring.targets:
             rig.faults.register(asked.target, rig.wiring)
         return rig.faults.inject(Fault(asked.target, asked.fault, parameters=asked.parameters))
+
+    def _hear(self, name: str) -> None:
+        """Say what goes over the cable of a pin.
+
+        Raises:
+            HilError: for a pin the world does not have.
+        """
+        if name not in self._rig.wiring.targets:
+            raise HilError(f"no pin {name} here; {nearest(name, self._rig.wiring.targets)}")
+        pin = self._rig.wiring.datagram_pin(name)
+        self._ends.append(pin.on(lambda payload, at_ns: self._say(stream.Heard(name, payload.hex(), at_ns))))
 
     def _sample(self, truth: str, value: float, at_ns: int) -> None:
         if math.isfinite(value):  # one that is not has no line, and a model input is no measurement

@@ -63,6 +63,7 @@ class World(OnClock):
     def build(self) -> Callable[[], None]:
         self.rig = open_rig(Blueprint.of(load_rig(self._file)), program="sim")
         self.clock = self.rig.clock
+        self.rig.wiring.datagram_pin("logger.log")
         self.server = WorldServer(self.rig, "sim")
 
         def close() -> None:
@@ -157,6 +158,22 @@ def test_a_truth_the_plant_does_not_have_is_refused(bench: Bench) -> None:
         bench.far.plant.truth("altitude")
     with pytest.raises(HilError, match="has no truth altitude"):
         bench.far.plant.model.read("altitude")
+
+
+def test_datagrams_of_the_world_are_heard_in_order_with_their_bytes(world: World, bench: Bench) -> None:
+    heard: list[tuple[bytes, int]] = []
+    bench.far.hear("logger.log", lambda payload, sent_ns: heard.append((payload, sent_ns)))
+    pin = world.rig.wiring.datagram_pin("logger.log")
+    payloads = [b"", b"\x00\xff", b"status"]
+    world.do(lambda: [pin.send(payload) for payload in payloads])
+    assert bench.clock.wait(bench.clock.now + 2 * s, lambda: len(heard) == len(payloads))
+    assert [payload for payload, _ in heard] == payloads
+    assert [sent_ns for _, sent_ns in heard] == sorted(sent_ns for _, sent_ns in heard)
+
+
+def test_a_pin_the_world_does_not_have_cannot_be_heard(bench: Bench) -> None:
+    with pytest.raises(InstrumentError, match=r"no pin logger\.lock here; did you mean logger\.log"):
+        bench.far.hear("logger.lock", lambda _payload, _sent_ns: None)
 
 
 def test_a_lost_world_ends_whatever_the_test_waits_for(world: World, bench: Bench) -> None:
