@@ -294,7 +294,12 @@ class Assembly:
         rig.twins[name] = made
         rig.faults.register(name, made)
         if self._program == HERE:
-            self._library.attach(_address(name, table), made, self._blueprint.gates.get(name))
+            self._library.attach(
+                _address(name, table),
+                made,
+                self._blueprint.gates.get(name),
+                why_not_energise=lambda: rig.why_not_energise(name),
+            )
 
     def _visa(self, name: str, table: InstrumentTable, *, simulated: bool) -> object:
         from hil.visa.door import TIMEOUT_MS, open_manager

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from hil.errors import ConfigError
 from hil.rig.waveforms import load_waveforms
+from hil.rig.world import action_of, interlocks_for, readable_interlocks
 from hil.safety.plan import InterlockPlan, KeeperPlan, OutletPlan, SafeStepPlan, WatchdogPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from hil.rig.model import InstrumentTable, RigFile, SafeStep, Watchdog
@@ -44,6 +45,9 @@ def keeper_plan(file: RigFile, *, who: str, record: Path | None = None, safe_onl
         deadline_s=file.safety.deadline_s,
         hold_s=file.safety.hold_s,
         lease_s=file.safety.lease_s,
+        authority=None if file.safety.authority is None else str(file.safety.authority.absolute()),
+        readable=_readable(file),
+        timer=_timer(file),
         who=who,
         record=None if record is None else str(record.absolute()),
         safe_only=safe_only,
@@ -71,7 +75,8 @@ def _outlet(file: RigFile, name: str, table: InstrumentTable) -> OutletPlan:
         feed_s=_FEED_S * file.rig.slowness,
         keep_on=list(table.keep_on),
         watchdog=None if watchdog is None else _watchdog(watchdog, file.rig.slowness),
-        interlocks=list(_interlocks(file, name, table)),
+        action=action_of(file, name),
+        interlocks=[_read_at(file, pin, level, name) for pin, level in interlocks_for(file, name)],
     )
 
 
@@ -86,22 +91,33 @@ def _watchdog(watchdog: Watchdog, slowness: float) -> WatchdogPlan:
     return plan.model_copy(update={"timeout_ms": plan.timeout_ms * slowness})
 
 
-def _interlocks(file: RigFile, name: str, table: InstrumentTable) -> Iterator[InterlockPlan]:
-    """The interlock of an instrument; for hazard 3 also what shows that the hardware would act by itself."""
-    wanted: list[tuple[str, Level]] = []
-    if table.interlock is not None:
-        wanted.append((table.interlock.pin, table.interlock.level))
-    if table.hazard == 3:
-        chain = (file.safety.contactor, file.safety.emergency_stop, file.safety.arming_plug)
-        for pin in chain:
-            if pin is not None:
-                wanted.append((pin, "high"))  # noqa: PERF401  # a list of a narrower kind
-    for pin, level in wanted:
-        node, _, port = pin.partition(".")
-        card = file.instrument.get(node)
-        if card is None or card.resource is None:
-            raise ConfigError(
-                f"{file.where('instrument', name, 'interlock')}: instrument.{name}: the keeper has to read {pin} "
-                f"itself; give instrument.{node} a driver with an address and its resource"
-            )
-        yield InterlockPlan(card=card.driver, address=card.resource, name=node, port=port, level=level)
+def _read_at(file: RigFile, pin: str, level: Level, name: str) -> InterlockPlan:
+    """How the keeper reads a pin itself.
+
+    Raises:
+        ConfigError: when it cannot, because no card with an address reads it.
+    """
+    node, _, port = pin.partition(".")
+    card = file.instrument.get(node)
+    if card is None or card.resource is None:
+        raise ConfigError(
+            f"{file.where('instrument', name, 'interlock')}: instrument.{name}: the keeper has to reach {pin} "
+            f"itself; give instrument.{node} a driver with an address and its resource"
+        )
+    return InterlockPlan(card=card.driver, address=card.resource, name=node, port=port, level=level)
+
+
+def _readable(file: RigFile) -> dict[str, InterlockPlan]:
+    """What a grant may name; nothing where no grant is ever asked for."""
+    asking = next((name for name in file.instrument if action_of(file, name)), None)
+    if asking is None and file.safety.authority is None:
+        return {}
+    return {
+        name: _read_at(file, pin, level, asking or pin.partition(".")[0])
+        for name, (pin, level) in readable_interlocks(file).items()
+    }
+
+
+def _timer(file: RigFile) -> InterlockPlan | None:
+    pin = file.safety.timer
+    return None if pin is None else _read_at(file, pin, "high", pin.partition(".")[0])

@@ -33,6 +33,7 @@ UNIT_SUFFIXES = {
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _PIN = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _CLASS_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -51,6 +52,12 @@ def _pin(value: str) -> str:
 def _class_path(value: str) -> str:
     if not _CLASS_PATH.fullmatch(value):
         raise ValueError('a class is named "module:Class", for example "hil.io.card:IoCard"')
+    return value
+
+
+def _action(value: str) -> str:
+    if not _PIN.fullmatch(value):
+        raise ValueError('an action is written "what.verb", for example "fts.terminate"')
     return value
 
 
@@ -272,6 +279,11 @@ class InstrumentTable(Table):
     )
     watchdog: Watchdog | None = Field(default=None, description="timer in the instrument that drops its outputs")
     interlock: Interlock | None = Field(default=None, description="pin that must read back before energising")
+    action: Annotated[str, AfterValidator(_action)] | None = Field(
+        default=None,
+        description="action that must have been permitted in the test before an output is energised, for example "
+        "fts.terminate; with hazard = 3 it is NAME.energise unless given",
+    )
     limits: UnitSuffixed = Field(
         default_factory=dict,
         description="largest and smallest setting allowed: voltage_max_v, voltage_min_v; out1_voltage_max_v is of "
@@ -290,6 +302,8 @@ class InstrumentTable(Table):
     @model_validator(mode="after")
     def _hazard_is_guarded(self) -> Self:
         if self.hazard == 0:
+            if self.action is not None:
+                raise ValueError(f"action = {self.action!r} asks for a permit, hazard = 0 needs none; give a hazard")
             return self
         for phase, steps in {"": self.safe, **self.safe_in}.items():
             if not (steps or phase) or any(step.query is None for step in steps):
@@ -464,6 +478,31 @@ class InvariantTable(Table):
         return self
 
 
+class SecretTable(Table):
+    """``[secret.NAME]``: where a secret is; the secret itself never stands in a rig file."""
+
+    file: Text | None = Field(
+        default=None, description="file that holds it, mode 0600, by its absolute path: /etc/hil/efts.key"
+    )
+    env: Text | None = Field(default=None, description="variable of the environment that holds it: HIL_EFTS_KEY")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        """Judged here, where the message shows no value: what stands in the wrong place may be the secret."""
+        if (self.file is None) == (self.env is None):
+            raise ValueError(f"give one of file or env; found {'both' if self.file else 'neither'}")
+        if self.file is not None and not Path(self.file).is_absolute():
+            raise ValueError("file is no absolute path, and is not shown: if it was the secret, change that secret")
+        if self.env is not None and not _VARIABLE.fullmatch(self.env):
+            raise ValueError("env is no name of a variable, and is not shown: if it was the secret, change that secret")
+        return self
+
+    @property
+    def place(self) -> str:
+        """Where it is, as :meth:`hil.safety.secret.Secret.load` takes it."""
+        return f"env:{self.env}" if self.file is None else f"file:{self.file}"
+
+
 class Tables(Table):
     """A whole rig, all layers merged."""
 
@@ -478,6 +517,7 @@ class Tables(Table):
     harness: dict[Name, HarnessTable] = Field(default_factory=dict)
     path: dict[Name, PathTable] = Field(default_factory=dict)
     invariant: dict[Name, InvariantTable] = Field(default_factory=dict)
+    secret: dict[Name, SecretTable] = Field(default_factory=dict)
 
     @cached_property
     def wires(self) -> dict[str, NetTable]:
@@ -491,11 +531,11 @@ class Tables(Table):
 TABLES: Mapping[str, type[Table]] = {
     "rig": RigTable, "bus": BusTable, "instrument": InstrumentTable, "dut": DutTable,
     "plant": PlantTable, "rtl": RtlTable, "safety": SafetyTable, "net": NetTable, "harness": HarnessTable,
-    "path": PathTable, "invariant": InvariantTable,
+    "path": PathTable, "invariant": InvariantTable, "secret": SecretTable,
 }  # fmt: skip
 """The tables of a rig file by their first key, in the order of the documentation."""
 
-NAMED_TABLES = frozenset({"bus", "instrument", "dut", "net", "harness", "path", "invariant"})
+NAMED_TABLES = frozenset({"bus", "instrument", "dut", "net", "harness", "path", "invariant", "secret"})
 """Tables that hold one sub-table per name."""
 
 NAMES_IN_BASE = NAMED_TABLES - {"invariant"}
@@ -518,6 +558,7 @@ OVERLAY_KEYS: Mapping[str, frozenset[str]] = {
     "harness": frozenset(),
     "path": frozenset({"loss_db", "uncertainty_db", "date", "certificate", "due"}),
     "invariant": frozenset(InvariantTable.model_fields),
+    "secret": frozenset(SecretTable.model_fields),
 }
 """The transport keys: what a file that extends another may fill. Names, nets and the ICD stand in the base."""
 
@@ -529,6 +570,7 @@ PATH_KEYS: Mapping[str, frozenset[str]] = {
 
 ALTERNATIVES: Mapping[str, frozenset[str]] = {
     "instrument": frozenset({"resource", "model"}), "dut": frozenset({"model", "rtl", "serial"}),
+    "secret": frozenset({"file", "env"}),
 }  # fmt: skip
 """Keys of which one is given; a later layer that gives one takes the place of the others."""
 
@@ -640,6 +682,11 @@ class RigFile:
     def path(self) -> Mapping[str, PathTable]:
         """The calibrated paths by name."""
         return self.tables.path
+
+    @property
+    def secret(self) -> Mapping[str, SecretTable]:
+        """Where the secrets are, by name."""
+        return self.tables.secret
 
     @property
     def development(self) -> bool:

@@ -21,6 +21,7 @@ from hil.safety.authority import Permit
 from hil.safety.errors import AuthorityError
 from hil.safety.permits import Permits
 from hil.safety.pulses import PulseTrain
+from hil.safety.secret import Secret
 from hil.signal import Check, Timeline
 from hil.units import s
 from hil.wiring import Wiring
@@ -179,6 +180,15 @@ class Rig:
             HilError: when the rig file has no such path.
         """
         return self._named("path", name, self.file.path)
+
+    def secret(self, name: str) -> Secret:
+        """A secret from where the rig file says it is; it reaches no record, and ``reveal()`` gives its bytes.
+
+        Raises:
+            HilError: when the rig file has no such secret.
+            SecretError: when it is not there, or others may read it.
+        """
+        return Secret.load(self._named("secret", name, self.file.secret).place)
 
     # -- hazard 3 -----------------------------------------------------------------------------------------
 
@@ -371,7 +381,8 @@ class Rig:
 
 def action_of(file: RigFile, name: str) -> str:
     """The action that must have been permitted before an output of an instrument is energised; "" asks for none."""
-    return f"{name}.energise" if file.instrument[name].hazard == _DEADLY else ""
+    table = file.instrument[name]
+    return table.action or (f"{name}.energise" if table.hazard == _DEADLY else "")
 
 
 def interlocks_for(file: RigFile, name: str) -> list[tuple[str, Level]]:

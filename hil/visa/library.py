@@ -85,16 +85,26 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
         self._on_the_way = on_the_way or _nothing
         self._engines: dict[str, Engine] = {}
         self._gates: dict[str, Gate] = {}
+        self._asked: dict[str, Callable[[], str]] = {}
         self._sessions: dict[int, _Open] = {}
         self._next_handle = 1
 
-    def attach(self, resource_name: str, twin: Attachable, gate: Gate | None = None) -> None:
+    def attach(
+        self,
+        resource_name: str,
+        twin: Attachable,
+        gate: Gate | None = None,
+        *,
+        why_not_energise: Callable[[], str] | None = None,
+    ) -> None:
         """Put a simulated instrument on an address.
 
         Args:
             resource_name: the address.
             twin: the instrument.
             gate: what it may be sent, as a keeper rules on a bench; anything unless given.
+            why_not_energise: asked before a message passes the gate that switches an output on: why it must not; ""
+                when it may.
 
         Raises:
             InstrumentError: for a name that is not a VISA resource name, or taken already.
@@ -108,6 +118,7 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
         self._engines[name] = twin.engine
         if gate is not None:
             self._gates[name] = gate
+            self._asked[name] = why_not_energise or _may
 
     @contextmanager
     def registered(self) -> Generator[None]:
@@ -126,7 +137,7 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
 
         def view(_argument: str = "") -> SimVisaLibrary:
             library = SimVisaLibrary(self._clock, self._on_the_way)
-            library._engines, library._gates = self._engines, self._gates
+            library._engines, library._gates, library._asked = self._engines, self._gates, self._asked
             views.append(library)
             return library
 
@@ -362,13 +373,15 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
                 clock.wait(until)
                 self._fail(StatusCode.error_timeout)
 
-    @staticmethod
-    def _may_pass(opened: _Open, data: bytes) -> bool:
+    def _may_pass(self, opened: _Open, data: bytes) -> bool:
         """Whether a hazardous instrument may get this; a refusal stands in its error queue, as behind a keeper."""
         gate, engine = opened.gate, opened.engine
         assert gate is not None
         messages, rest = split_messages(data, end=opened.end)
-        refusals = [ruling.refusal for message in messages if (ruling := gate.rule(message)).refusal]
+        rulings = [gate.rule(message) for message in messages]
+        asked = self._asked[opened.name]
+        whys = [ruling.refusal or (asked() if ruling.energises else "") for ruling in rulings]
+        refusals = [why for why in whys if why]
         if rest:
             refusals.append("a message was sent in pieces; send it whole")
         for refusal in refusals:
@@ -395,6 +408,11 @@ class SimVisaLibrary(highlevel.VisaLibraryBase):
 def _wrappers() -> dict[str, Callable[..., object]]:
     """The backends pyvisa knows by name; it has no public way to take one out again."""
     return cast("dict[str, Callable[..., object]]", vars(highlevel)["_WRAPPERS"])
+
+
+def _may() -> str:
+    """Nothing keeps an output off."""
+    return ""
 
 
 def _never() -> bool:

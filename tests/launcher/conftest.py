@@ -1,5 +1,7 @@
 """The fixtures of the qualification tests: those of the reference launcher."""
 
+from pathlib import Path
+
 from hil_launcher.avionics_fixtures import gimbals, gnss, hand_flight, imus, push
 from hil_launcher.fixtures import (
     engine,
@@ -63,3 +65,10 @@ __all__ = [
     "unpowered_fts",
     "uplink",
 ]
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Tests of live lines belong to a rig that has some: rigs/live_fts.toml."""
+    if collection_path.name.startswith("test_live_"):
+        return not Path(config.option.rig or "").stem.startswith("live_") or None
+    return None
