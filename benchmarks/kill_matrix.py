@@ -32,7 +32,8 @@ Times are median / largest, in milliseconds. *End*: the signal, the crash, the b
 command that switches off. *Acknowledged*: its state reads back as off. *Discharged*: the voltage measured by the
 instrument is below 1 V at every output. *Off*: below 1 V at the load. A hang is detected by silence, here 1 s; where
 the keeper is gone, the watchdog in the instrument acts, here after 1 s. A test that ends by itself first writes its
-report.
+report. *Lease afterwards* is the lease when all was asked, after `hil safe` where the keeper was killed or the supply
+repaired. A process that is killed takes the kernel some milliseconds to take down; nobody knows of its end before.
 """
 
 
@@ -68,7 +69,8 @@ def _run(times: Path, rounds: int, workers: int) -> int:
 def _page(lines: list[dict[str, Any]]) -> Iterator[str]:
     kinds = list(dict.fromkeys(line["kind"] for line in lines))
     host = f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
-    yield f"{host}: {len(lines)} runs, none left on unsaid."
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    yield f"{host}, load average {load} at the end: {len(lines)} runs, none left on unsaid."
     yield ""
     yield "| how it ends | runs | lease afterwards | " + " | ".join(_COLUMNS) + " |"
     yield "| --- " * (3 + len(_COLUMNS)) + "|"
