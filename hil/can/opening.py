@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import can
+from can.interfaces.slcan import slcanBus
 
+from hil.can.read_ahead import ReadAhead
 from hil.closed import nearest
 from hil.errors import BusError
 
@@ -57,10 +59,14 @@ def open_bus(
     if interface == "socketcan":
         _require_link(channel, bitrate_bps)
     try:
-        return can.Bus(channel=channel, interface=interface, ignore_config=True, **given)  # type: ignore[arg-type]
+        bus = can.Bus(channel=channel, interface=interface, ignore_config=True, **given)  # type: ignore[arg-type]
     except (can.CanError, OSError, ImportError, ValueError, TypeError) as problem:
         remedy = _remedy(interface, channel, bitrate_bps, problem)
         raise BusError(f"cannot open {interface} channel {channel!r}: {problem}; {remedy}") from problem
+    if isinstance(bus, slcanBus):
+        ahead = ReadAhead(bus.serialPortOrig)
+        bus.serialPortOrig = ahead  # pyright: ignore[reportAttributeAccessIssue]  # it has all that slcan uses
+    return bus
 
 
 def echoes(interface: str) -> bool:
