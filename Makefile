@@ -77,8 +77,9 @@ test: setup
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(SLOW:%=--ignore=%)
 
 test-kill: setup
-	@HIL_KILL_ROUNDS=20 HIL_TORTURE_CYCLES=1000 HIL_KILL_RECORDINGS=500 $(BIN)/python -m pytest -rs \
-		tests/harness/test_kill_matrix.py tests/harness/test_kill_recording.py tests/harness/test_lease_torture.py
+	@HIL_TORTURE_CYCLES=1000 $(BIN)/python -m pytest -q -s tests/harness/test_lease_torture.py
+	@HIL_KILL_RECORDINGS=500 $(BIN)/python -m pytest -q -s tests/harness/test_kill_recording.py
+	@$(BIN)/python -m benchmarks.kill_matrix --rounds 20 --write docs/kill-matrix.md
 
 test-socketcan: setup
 	@$(BIN)/python -m pytest -rs tests/harness/test_socketcan.py

@@ -91,6 +91,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     from hil.campaign.session import RunSession, Settings
     from hil.errors import HilError
+    from hil.limits import Outcome
+    from hil.safety.errors import UnsafeError
 
     settings = Settings(
         rig=config.option.rig,
@@ -111,6 +113,8 @@ def pytest_configure(config: pytest.Config) -> None:
             run = RunSession.join(settings, worker["hil_folder"], worker["workerid"], worker["hil_keeper"])
         else:
             run = RunSession.begin(settings)
+    except UnsafeError as problem:
+        pytest.exit(f"UNSAFE: {problem}", returncode=Outcome.UNSAFE.exit_code)
     except HilError as problem:
         raise pytest.UsageError(str(problem)) from problem
     config.pluginmanager.register(_Recording(run) if worker else _Control(run, _known(config)), "hil-run")
@@ -150,6 +154,12 @@ class _Recording:
         """What was collected, in that order, is the plan."""
         self.orders = {item.nodeid: _order(item) for item in session.items}
         self.run.plan(list(self.orders), {nodeid: order.requirements for nodeid, order in self.orders.items()})
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self) -> None:
+        """Have the rig made safe at once: pytest first describes where it was interrupted, and takes its time."""
+        if self.run.keeping is not None:
+            self.run.keeping.interrupted()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -228,6 +238,7 @@ class _Control(_Recording):
         super().__init__(run)
         self.outcomes: dict[str, Any] = {}
         self.ending: Ending | None = None
+        self.trouble = ""
         self.known = known
 
     @pytest.hookimpl(optionalhook=True)
@@ -275,18 +286,26 @@ class _Control(_Recording):
             if name == _OUTCOME:
                 self.outcomes[report.nodeid] = value
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Close the run and give its exit code; pytest's own codes 2 to 4 stay."""
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
+        """Close the run and give its exit code; pytest's own codes 2 to 4 stay, unless the rig is UNSAFE."""
         from hil.campaign.ending import end_run
+        from hil.errors import HilError
+        from hil.limits import Outcome
 
+        done: object = None
+        try:
+            done = yield
+        except HilError as problem:  # after an interrupt the rig is put back here, and that can fail
+            self.trouble = str(problem)
         self.ending = end_run(self.run)
         self.known.learn(self.outcomes)
         cache = getattr(session.config, "cache", None)
         if cache is not None:
             cache.set(_KNOWN, vars(self.known))
-        if exitstatus not in (2, 3, 4):
+        if exitstatus not in (2, 3, 4) or self.ending.code == Outcome.UNSAFE.exit_code:
             session.exitstatus = self.ending.code
+        return done
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print measurements with limits and margins, the counts, and where the evidence is."""
@@ -295,6 +314,8 @@ class _Control(_Recording):
         terminalreporter.section("rig")
         for line in self.ending.lines(self.run, self.outcomes, coloured=terminalreporter.hasmarkup):
             terminalreporter.write_line(line)
+        if self.trouble:
+            terminalreporter.write_line(f"ERROR: putting the rig back: {self.trouble}")
 
 
 def _known(config: pytest.Config) -> Known:

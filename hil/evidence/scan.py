@@ -133,8 +133,8 @@ class ChainScan:
             planned.append(str(nodeid))
         elif index is not None and index != len(planned) - 1:
             self._find(f"links test {index!r} after test {len(planned) - 1}: the order was changed")
-        elif index is not None and planned[-1] != nodeid:
-            self._find(f"links {nodeid!r} as an attempt of {planned[-1]!r}")
+        elif index is not None and planned[-1:] != [nodeid]:
+            self._find(f"links {nodeid!r} as an attempt of {planned[-1] if planned else None!r}")
         attempt = f"attempt {link.get('attempt')!r} of {nodeid!r}"
         if attempt in self._attempts:
             self._find(f"links {attempt} a second time")
