@@ -201,7 +201,7 @@ class Conversation(Generic[Greeting]):
             self._end(str(problem))
             return
         match message:
-            case stream.Sample() | stream.Occurred() | stream.Heard():
+            case stream.Sample() | stream.Occurred() | stream.Heard() | stream.Late():
                 if self._early is None:
                     self._convert(message)
                 else:

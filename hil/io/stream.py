@@ -15,7 +15,8 @@ what was before. A message with an unknown kind, a missing or unknown field, or 
     {"kind": "done", "id": 7, "at_ns": 1200510000}
 
 A program that runs models says ``world`` instead of ``hello``, and is asked ``fault``, ``clear``, ``start``, ``watch``,
-``read`` and ``hear``; its plant says ``occurred``, a pin that is heard ``heard``.
+``read`` and ``hear``; its plant says ``occurred``, a pin that is heard ``heard``; a
+clock that is late while the plant runs ``late``.
 
 >>> encode(Switch(id=3, channel="do_key", on=True))
 b'{"kind":"switch","id":3,"channel":"do_key","on":true}\n'
@@ -203,9 +204,17 @@ class Heard:
     at_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Until ``at_ns`` the world's clock was so much later than due [ns], more than the rig allows, while it flew."""
+
+    late_ns: int
+    at_ns: int
+
+
 Greeting: TypeAlias = Hello | World
 """What is said first."""
-Stamped: TypeAlias = Sample | Occurred | Heard
+Stamped: TypeAlias = Sample | Occurred | Heard | Late
 """What is said unasked."""
 Answer: TypeAlias = Done | Refused | Time | ReadValue
 """What is said to a question."""
@@ -220,7 +229,7 @@ _KINDS: dict[str, type[Message]] = {
     "drive": Drive, "release": Release, "switch": Switch, "ask_time": AskTime,
     "world": World, "fault": PutFault, "clear": Clear, "start": Start, "watch": Watch,
     "read": Read, "value": ReadValue, "occurred": Occurred,
-    "hear": Hear, "heard": Heard,
+    "hear": Hear, "heard": Heard, "late": Late,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _FIELDS = {kind: {entry.name: str(entry.type) for entry in fields(kind)} for kind in _NAMES}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, TypeAlias
 
+from hil.clock import Phase, WallClock
 from hil.closed import nearest
 from hil.errors import HilError, InstrumentError
 from hil.faults import Fault
 from hil.io import stream
 from hil.rig.plant_host import PlantHost
 from hil.sim.tcp import TcpPort
+from hil.units import ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 _Wanted: TypeAlias = stream.PutFault | stream.Clear | stream.Start | stream.Watch | stream.Read | stream.Hear
 _WANTED = stream.PutFault | stream.Clear | stream.Start | stream.Watch | stream.Read | stream.Hear
+
+_LOOK_NS = 50 * ms
 
 
 class WorldServer:
@@ -62,6 +66,7 @@ class _Client:
         self._rest = b""
         self._faults: dict[int, Injection] = {}
         self._ends: list[Callable[[], None]] = []
+        self._seen_ns = 0
         host = rig.plant_host if isinstance(rig.plant_host, PlantHost) else None
         targets = tuple(sorted({*rig.faults.targets, *rig.wiring.targets}))
         self._say(stream.World(stream.PROTOCOL, program, targets, {} if host is None else dict(host.model.truth)))
@@ -112,6 +117,7 @@ class _Client:
                 found.clear()
             case stream.Start():
                 self._rig.plant.start()
+                self._tell_when_late()
             case stream.Watch():
                 truth = self._rig.plant.truth(asked.truth)
                 self._ends.append(truth.on_sample(lambda value, at_ns: self._sample(asked.truth, value, at_ns)))
@@ -135,6 +141,20 @@ class _Client:
         if asked.target not in rig.faults.targets and asked.target in rig.wiring.targets:
             rig.faults.register(asked.target, rig.wiring)
         return rig.faults.inject(Fault(asked.target, asked.fault, parameters=asked.parameters))
+
+    def _tell_when_late(self) -> None:
+        """From now on say how late the clock was, if it was later than the rig allows: once in 50 ms, the worst."""
+        clock = self._rig.clock
+        if self._seen_ns or not isinstance(clock, WallClock):
+            return
+        self._seen_ns = clock.elapsed
+        self._ends.append(clock.every(_LOOK_NS, lambda: self._look(clock), Phase.OBSERVE).cancel)
+
+    def _look(self, clock: WallClock) -> None:
+        before_ns, self._seen_ns = self._seen_ns, clock.elapsed
+        late_ns = clock.lateness.worst_in(before_ns, self._seen_ns)
+        if late_ns:
+            self._say(stream.Late(late_ns, self._seen_ns))
 
     def _hear(self, name: str) -> None:
         """Say what goes over the cable of a pin.

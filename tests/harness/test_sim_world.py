@@ -176,6 +176,20 @@ def test_a_pin_the_world_does_not_have_cannot_be_heard(bench: Bench) -> None:
         bench.far.hear("logger.lock", lambda _payload, _sent_ns: None)
 
 
+def test_a_late_tick_of_a_world_that_flies_is_one_of_the_test(world: World, bench: Bench) -> None:
+    bench.far.plant.start()
+    world.clock.post(lambda: threading.Event().wait(0.2))
+    late = lambda: [late_ns for _, late_ns in bench.clock.late_ticks if late_ns > 150 * ms]  # noqa: E731
+    assert bench.clock.wait(bench.clock.now + 2 * s, lambda: bool(late()))
+    assert bench.clock.lateness.doubt(0, bench.clock.now)
+
+
+def test_a_late_tick_of_a_world_at_rest_is_its_own(world: World, bench: Bench) -> None:
+    world.clock.post(lambda: threading.Event().wait(0.6))
+    bench.clock.sleep(700 * ms)
+    assert not [late_ns for _, late_ns in bench.clock.late_ticks if late_ns > 500 * ms]
+
+
 def test_a_lost_world_ends_whatever_the_test_waits_for(world: World, bench: Bench) -> None:
     world.do(world.server._tcp.drop_all)
     with pytest.raises(InstrumentError, match=r"sim: the connection to tcp.* was lost"):
