@@ -52,6 +52,8 @@ class Event:
 
     __slots__ = ("fn",)
     once = True
+    timed = True
+    """Whether it matters that the call is in time."""
 
     def __init__(self, fn: Callable[[], object]) -> None:
         self.fn: Callable[[], object] | None = fn
@@ -79,11 +81,12 @@ class _Posted(Event):
 class _Repeating(Event):
     """A call that puts itself back on the heap one period later, counted from its due time."""
 
-    __slots__ = ("clock", "due_ns", "period_ns", "phase", "work")
+    __slots__ = ("clock", "due_ns", "period_ns", "phase", "timed", "work")
     once = False
 
     def __init__(self, clock: Clock, work: Callable[[], object], due_ns: int, period_ns: int, phase: Phase) -> None:
         super().__init__(self.tick)
+        self.timed = True
         self.clock, self.work = clock, work
         self.due_ns, self.period_ns, self.phase = due_ns, period_ns, phase
 
@@ -208,8 +211,12 @@ class Clock:
         fn: Callable[[], object],
         phase: Phase = Phase.DEVICE,
         offset_ns: SupportsIndex = 0,
+        *,
+        timed: bool = True,
     ) -> Event:
         """Call ``fn`` every ``period_ns``, first ``offset_ns`` from now [ns]; ticks never drift.
+
+        A tick that is not ``timed`` is housekeeping: on a wall clock it may be late without a measurement being so.
 
         Raises:
             ClockError: for a period of zero or less, an offset below zero, or a call from a thread the clock does not
@@ -226,6 +233,7 @@ class Clock:
         self._catch_up()
         due_ns = self._now + offset_ns
         event = _Repeating(self, fn, due_ns, period_ns, phase)
+        event.timed = timed
         self._push(due_ns, phase, event)
         return event
 
@@ -581,7 +589,7 @@ class WallClock(Clock):
         self._now = due_ns
         if isinstance(event, _Posted):
             self.lateness.inputs.add(self._elapsed() - event.arrived_ns)
-        else:
+        elif event.timed:
             self.lateness.tick(due_ns, self._elapsed() - due_ns)
 
 

@@ -320,6 +320,15 @@ def test_a_paced_clock_counts_every_tick_and_how_late_it_was() -> None:
     assert "3 late ticks, a run may have 0" in clock.lateness.beyond_limit()
 
 
+def test_a_tick_of_housekeeping_may_be_late() -> None:
+    clock = WallClock(factor=1000.0, max_lateness_ns=1 * ms)
+    clock.every(50 * ms, lambda: None, timed=False)
+    while clock.now < 100 * ms:
+        pass
+    clock.sleep(1)
+    assert clock.late_ticks == []
+
+
 def test_input_that_waited_is_no_late_tick() -> None:
     clock = WallClock(factor=1000.0, max_lateness_ns=1 * ms)
     clock.post(lambda: None)
