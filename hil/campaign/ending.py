@@ -49,8 +49,9 @@ def end_run(run: RunSession) -> Ending:
     """Close a run and find its exit code."""
     try:
         finalised = run.finish()
-    except EvidenceError as problem:
-        return Ending(Outcome.ERROR.exit_code, None, str(problem))
+    except EvidenceError as problem:  # a rig that is not safe is told of, whatever became of its evidence
+        outcome = Outcome.UNSAFE if run.unsafe else Outcome.ERROR
+        return Ending(outcome.exit_code, None, "; ".join(filter(None, (run.unsafe, str(problem)))))
     found = finalised.tally.outcome
     if finalised.findings:
         found = max(found, Outcome.ERROR, key=list(Outcome).index)

@@ -34,6 +34,8 @@ class Keeping:
         self.keeper = door
         self._folder = folder
         self._link = KeeperLink(door)
+        self.kept_on: tuple[str, ...] = ()
+        """What the keeper left on at the end."""
 
     @classmethod
     def start(cls, file: RigFile, folder: Path) -> Keeping:
@@ -95,7 +97,7 @@ class Keeping:
         problem = ""
         try:
             with suppress(KeeperError):  # it has ended by itself, or stands still
-                self._link.end()
+                self.kept_on = tuple(self._link.end())
         except UnsafeError as unsafe:
             problem = str(unsafe)
         if exit_code_of(self.keeper, self.keeper.answer_s) == 0:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hil.campaign.keeping import unsafe_in
 from hil.campaign.session import default_folder
 from hil.campaign.watching import KeeperSeen, end_all
 from hil.clock import Stopwatch
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _LOOK_S = 0.2  # how often the keeper's record is looked at
 _GRACE_S = 10.0  # how long pytest may take to end once the keeper has, and the keeper once pytest has
 _KILL_S = 3.0  # and after SIGTERM
-_OWN_CODES = (2, 3, 4)  # pytest's: interrupted, internal error, usage
+_OWN_CODES = (2, 3, 4, Outcome.UNSAFE.exit_code)  # pytest's (interrupted, internal error, usage), and what stands above
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,10 @@ def _kept(command: Sequence[str], file: RigFile, folder: Path, grace_s: float) -
         raise
     keeper = KeeperSeen.of(folder)
     if keeper is None:
+        unreadable = unsafe_in(folder)
+        if unreadable:
+            print(unreadable, file=sys.stderr)
+            return Qualified(Outcome.UNSAFE.exit_code, folder, unreadable)
         return _judged(child.returncode, folder, "")
     plan = keeper_plan(file, who="")
     longest_ms = sum(step.within_ms for outlet in plan.outlets for step in outlet.safe)

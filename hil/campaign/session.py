@@ -90,6 +90,10 @@ class RunSession:
         self._attempts: dict[str, int] = {}
         self.keeping: Keeping | None = None
         """The keeper of a rig with hazards, and this process's connection to it."""
+        self.unsafe = ""
+        """What the keeper could not confirm to be safe, once the run is over; "" when all is."""
+        self.kept_on: tuple[str, ...] = ()
+        """What was left on at the end, because the rig file says that it may be."""
 
     @classmethod
     def begin(cls, settings: Settings) -> RunSession:
@@ -214,14 +218,16 @@ class RunSession:
         Raises:
             EvidenceError: when it cannot be written; everything recorded stands in ``parts/``.
         """
+        if self.keeping is not None:
+            self.unsafe = self.keeping.end()
+            self.kept_on = self.keeping.kept_on
         self._segments.close()
-        unsafe = "" if self.keeping is None else self.keeping.end()
         write_identity(self.folder, {"finished_utc": utc_now()})
         return finalise(
             self.folder,
             self.planned,
             self.header,
-            unsafe=unsafe,
+            unsafe=self.unsafe,
             requirements=self._requirements,
             coverage=self._coverage,
         )

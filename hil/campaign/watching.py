@@ -37,11 +37,11 @@ class KeeperSeen:
 
     @classmethod
     def of(cls, folder: Path) -> KeeperSeen | None:
-        """The keeper of the run in a folder; None when it has none."""
+        """The keeper of the run in a folder; None when it has none, or its record cannot be read."""
         try:
             lines = read_record(folder / RECORD)
         except EvidenceError:
-            return None
+            return None  # unsafe_in says so
         if not lines:
             return None
         pid, token = lines[0].get("pid"), lines[0].get("token")

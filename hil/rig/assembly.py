@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakMethod
 
 from hil.bus_port import BusPort
 from hil.clock import Clock, VirtualClock, WallClock
@@ -298,7 +299,7 @@ class Assembly:
                 _address(name, table),
                 made,
                 self._blueprint.gates.get(name),
-                why_not_energise=lambda: rig.why_not_energise(name),
+                why_not_energise=_asking(rig, name),
             )
 
     def _visa(self, name: str, table: InstrumentTable, *, simulated: bool) -> object:
@@ -311,6 +312,11 @@ class Assembly:
             raise ConfigError(
                 f"{self._file.where('instrument', name, 'driver')}: {driver.__name__} is neither an I/O card nor a "
                 "VISA driver; derive it from hil.io.card.IoCard or hil.visa.driver.Driver"
+            )
+        if table.hazard and not simulated and not self._file.rig.is_virtual and name not in self._doors:
+            raise ConfigError(
+                f"{self._file.where('instrument', name)}: instrument.{name} has hazard {table.hazard}: it is reached "
+                "through the keeper of a run only; run the test with pytest --rig or hil qualify"
             )
         manager = open_manager(self._library if simulated else "@py")
         self._closing.callback(manager.close)
@@ -544,6 +550,17 @@ class Assembly:
 def _address(name: str, table: InstrumentTable) -> str:
     """The VISA resource of an instrument; a simulated one has one too."""
     return table.resource or f"TCPIP0::{name.replace('_', '-')}::inst0::INSTR"
+
+
+def _asking(rig: Rig, name: str) -> Callable[[], str]:
+    """Asks a rig why an instrument must stay off; does not keep the rig, whose end takes the instruments with it."""
+    ask = WeakMethod(rig.why_not_energise)
+
+    def why_not() -> str:
+        found = ask()
+        return "" if found is None else found(name)
+
+    return why_not
 
 
 def _wire_name(name: str, table: BusTable) -> str:

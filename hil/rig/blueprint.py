@@ -90,6 +90,11 @@ def _gates(file: RigFile, drivers: Mapping[str, type[object]]) -> dict[str, Gate
     found: dict[str, Gate] = {}
     for name, table in file.instrument.items():
         driver = drivers[name]
+        if table.hazard and not issubclass(driver, Driver):
+            raise ConfigError(
+                f"{file.where('instrument', name, 'hazard')}: instrument.{name}.hazard = {table.hazard}: the keeper "
+                "keeps VISA instruments, not I/O cards; let a card switch a relay of an instrument that is kept"
+            )
         if not table.hazard or not issubclass(driver, Driver):
             continue
         try:

@@ -13,9 +13,9 @@ from hil.rig.model import HERE
 from hil.toml_lines import did_you_mean, dotted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
-    from hil.rig.model import DutTable, InstrumentTable, RigFile, Tables
+    from hil.rig.model import DutTable, InstrumentTable, Place, RigFile, Tables
 
 Keys = tuple[str, ...]
 Finding = tuple[Keys, str]
@@ -209,6 +209,35 @@ def _invariants(tables: Tables) -> Iterator[Finding]:
                 f"invariant.{name}.read = {table.read!r}: there is no bus, instrument or dut {part}"
                 f"{did_you_mean(part, parts)}",
             )
+
+
+_GUARDS = frozenset(
+    {"hazard", "safe", "safe_in", "keep_on", "watchdog", "interlock", "limits", "allow", "sequences", "action"}
+)
+"""Keys of an instrument that guard what it can do."""
+
+
+def loosened(tables: Tables, places: Mapping[Keys, Place], lowered: Collection[Keys]) -> Iterator[Finding]:
+    """What guards real hardware is changed in files that somebody reviews, and a hazard is never called smaller.
+
+    Args:
+        tables: the merged rig.
+        places: where every key was given.
+        lowered: hazards that a later layer calls smaller.
+    """
+    if tables.rig.is_virtual:
+        return
+    real = {name for name, part in tables.instrument.items() if part.model is None}
+    hazardous = any(tables.instrument[name].hazard for name in real)
+    for keys, place in places.items():
+        if not place.file.startswith("--set"):
+            continue
+        guards = keys[:1] == ("instrument",) and keys[1:2] and keys[1] in real and not _GUARDS.isdisjoint(keys[2:3])
+        if guards or (hazardous and (keys[:1] == ("safety",) or keys[:2] == ("rig", "name"))):
+            yield keys, f"{dotted(keys)} guards real hardware: it is changed in the rig file, not on the command line"
+    for keys in lowered:
+        if keys[1] in real:
+            yield keys, f"{dotted(keys)} is smaller than in the file this one extends: a hazard does not get smaller"
 
 
 def _between(tables: Tables, one: str, other: str) -> set[str]:

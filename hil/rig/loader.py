@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from pydantic import ValidationError
 
 from hil.errors import ConfigError
-from hil.rig.checks import cross_check
+from hil.rig.checks import cross_check, loosened
 from hil.rig.model import (
     ALTERNATIVES,
     NAMED_TABLES,
@@ -64,7 +64,7 @@ def load_rig(path: Path | str, sets: Sequence[str] = ()) -> RigFile:
     for text in sets:
         merge.set(text)
     tables = _validate(merge, layers[0].file)
-    for keys, text in cross_check(tables):
+    for keys, text in [*cross_check(tables), *loosened(tables, merge.places, merge.lowered)]:
         merge.problem(merge.where(keys), text)
     as_built = _as_built(tables, merge)
     vehicle = _vehicle(tables, merge)
@@ -135,6 +135,8 @@ class _Merge:
         self.places: dict[Keys, Place] = {}
         self.as_built: dict[str, list[tuple[Keys, object, Place]]] = {}
         self.vehicle: list[tuple[Keys, object, Place]] = []
+        self.lowered: set[Keys] = set()
+        """Hazards that a later layer calls smaller."""
         self._problems: dict[tuple[bool, str, int, str], None] = {}
         self.top = Path()
 
@@ -206,6 +208,9 @@ class _Merge:
 
     def _put(self, keys: Keys, value: object, layer: _Layer) -> None:
         """Put a value in; tables are joined key by key, everything else is replaced."""
+        before = (self._at(keys[:-1]) or {}).get(keys[-1])
+        if keys[0] == "instrument" and keys[-1] == "hazard" and isinstance(before, int) and isinstance(value, int):
+            self.lowered |= {keys} if value < before else set()
         for inner in _keys_below(keys, value):
             self.places[inner] = Place(layer.file.as_posix(), layer.line(*inner))
         _join(self.tree, keys, value)

@@ -131,6 +131,7 @@ class KeeperLink:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(door.answer_s)
         self._received = b""
+        self._asked = 0
         self._silent = ""
         try:
             self._socket.connect(door.control)
@@ -242,15 +243,23 @@ class KeeperLink:
     def _ask(self, **message: object) -> Mapping[str, object]:
         if self._silent:
             raise KeeperError(self._silent)
+        self._asked += 1
         try:
-            self._socket.sendall(json.dumps(message).encode() + b"\n")
-            while b"\n" not in self._received:
-                data = self._socket.recv(1 << 16)
-                if not data:
-                    raise KeeperError("the keeper ended: it made the rig safe on its own, or it died; its record says")
-                self._received += data
+            self._socket.sendall(json.dumps({**message, "number": self._asked}).encode() + b"\n")
+            while True:
+                told = self._told()
+                if told.get("to") == self._asked:  # an earlier question that was broken off is answered late
+                    return told
         except OSError as problem:
             self._silent = f"the keeper (process {self.door.pid}) does not answer: {problem}; the rig may be live"
             raise KeeperError(self._silent) from problem
+
+    def _told(self) -> Mapping[str, object]:
+        """The next thing the keeper says."""
+        while b"\n" not in self._received:
+            data = self._socket.recv(1 << 16)
+            if not data:
+                raise KeeperError("the keeper ended: it made the rig safe on its own, or it died; its record says")
+            self._received += data
         line, self._received = self._received.split(b"\n", 1)
         return cast("Mapping[str, object]", json.loads(line))

@@ -69,11 +69,15 @@ def status_command(name_of: Callable[[str], str]) -> click.Command:
     @_RIG
     @_refusing
     def show(rig: str) -> None:
-        """Who holds a rig, and whether it is safe; takes and opens nothing. Exit code 14 when it is UNSAFE."""
+        """Who holds a rig, and whether it is safe; takes and opens nothing.
+
+        Exit code 14 when it is UNSAFE, or when its holder is gone and nobody has confirmed that it is safe.
+        """
         found = status(name_of(rig))
         for line in found.lines():
             click.echo(line)
-        if found.state == State.UNSAFE:
+        gone = found.state == State.HELD and not found.alive
+        if found.state in (State.UNSAFE, State.SAFING) or gone:
             raise SystemExit(Outcome.UNSAFE.exit_code)
 
     return show

@@ -220,38 +220,39 @@ class _Process:
 
     def _said(self, peer: Peer, message: Message) -> None:
         keeper = self._keeper
+        reply = partial(peer.reply, to=message.get("number"))
         match message.get("do"):
             case "progress":
                 keeper.touched()
             case "join":
                 peer.joined = True
-                peer.reply(ok=True)
+                reply(ok=True)
             case "begin":
                 self._permits.forget()
                 refusal = keeper.begin(str(message.get("test")), _number(message, "deadline_s"))
-                peer.reply(ok=not refusal, why=refusal)
+                reply(ok=not refusal, why=refusal)
             case "permit":
                 keeper.touched()
-                peer.reply(**self._permit(str(message.get("action")), message.get("grants")))
+                reply(**self._permit(str(message.get("action")), message.get("grants")))
             case "phase":
                 keeper.enter(str(message.get("phase")))
-                peer.reply(ok=True)
+                reply(ok=True)
             case "hold":
                 keeper.hold(str(message.get("why")), _number(message, "most_s") or self._plan.hold_s)
-                peer.reply(ok=True)
+                reply(ok=True)
             case "resume":
                 keeper.resume()
-                peer.reply(ok=True)
+                reply(ok=True)
             case "safe":
-                keeper.end_test(lambda safe: peer.reply(ok=safe, state=keeper.state.value, why=keeper.trouble))
+                keeper.end_test(lambda safe: reply(ok=safe, state=keeper.state.value, why=keeper.trouble))
             case "leave":
                 peer.left = True
-                peer.reply(ok=True)
+                reply(ok=True)
             case "end":
                 peer.left = True
-                keeper.end("the run is over", lambda safe: self._farewell(peer, safe=safe))
+                keeper.end("the run is over", lambda safe: self._farewell(reply, safe=safe))
             case unknown:
-                peer.reply(ok=False, why=f"{unknown!r} is not known")
+                reply(ok=False, why=f"{unknown!r} is not known")
 
     # -- permits ------------------------------------------------------------------------------------------
 
@@ -283,9 +284,9 @@ class _Process:
     def _no_pulses(self, why: str) -> None:
         self._clock.post(partial(self._keeper.trip, why))
 
-    def _farewell(self, peer: Peer, *, safe: bool) -> None:
+    def _farewell(self, reply: Callable[..., None], *, safe: bool) -> None:
         keeper = self._keeper
-        peer.reply(ok=safe, state=keeper.state.value, why=keeper.trouble, kept_on=keeper.kept)
+        reply(ok=safe, state=keeper.state.value, why=keeper.trouble, kept_on=keeper.kept)
 
 
 def _number(message: Message, key: str) -> float | None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from keeper_bench import OFF, PATIENCE_S, WATCHDOG, Client, Instrument, gate_of, outlet_plan
+from keeper_bench import IDENTITY, OFF, PATIENCE_S, WATCHDOG, Client, Instrument, gate_of, outlet_plan
 
 from hil.clock import Stopwatch, boot_ns
 from hil.safety.outlet import Outlet, SafeOrder
@@ -135,11 +135,11 @@ def test_an_output_that_may_not_be_switched_on_stays_off(instrument: Instrument,
 
 
 def test_a_query_that_was_broken_off_does_not_answer_the_next(instrument: Instrument, client: Client) -> None:
-    instrument.slow.clear()
+    instrument.answers[VOLTS] = None
     client.say(VOLTS)
     instrument.await_heard(VOLTS)
+    instrument.answers["*IDN?"] = b"7\n" + IDENTITY.encode() + b"\n"  # the late answer comes before its own
     client.say("MEAS:VOLT? (@1)")
-    instrument.slow.set()
     assert client.hear() == "0.0,0.0,0.0,0.0"
 
 

@@ -256,6 +256,16 @@ def test_a_paced_rig_may_have_a_hazard_because_a_keeper_owns_it(pace):
     assert load(text).instrument["psu"].hazard == 1
 
 
+@pytest.mark.parametrize("change", ["instrument.psu.hazard=0", 'instrument.psu.allow=["*RST"]', "safety.silence_s=900"])
+def test_what_guards_real_hardware_is_not_changed_on_the_command_line(change):
+    real = HAZARD.replace('model = "hil.io.sim_card:SimIoCard"', 'resource = "TCPIP0::h::1::SOCKET"')
+    text = RIG.replace(_MODEL, real)
+
+    paced = text.replace('name = "small"', 'name = "small"\npace = "wall"')
+    assert "guards real hardware: it is changed in the rig file" in refusal(paced, change)
+    assert load(text, change).development
+
+
 def test_an_interlock_pin_is_on_a_net():
     guard = HAZARD.replace("watchdog", 'interlock = { pin = "psu.out9", level = "high" }\nwatchdog')
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -45,6 +46,12 @@ ohms = {{ "stand.load_out" = 10.0 }}
 def blueprint(folder: Path, text: str = RIG) -> Blueprint:
     (folder / "rig.toml").write_text(text)
     return Blueprint.of(load_rig(folder / "rig.toml"))
+
+
+@pytest.fixture(autouse=True)
+def no_rig_left_open() -> None:
+    """A rig that a test left open is gone before the next one: the name @hil is that of one rig."""
+    gc.collect()
 
 
 @pytest.fixture
