@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from hil.rig.model import InstrumentTable, RigFile, SafeStep, Watchdog
+    from hil.rig.model import InstrumentTable, Phase, RigFile, SafeStep, Watchdog
     from hil.safety.plan import Level
 
 
@@ -25,7 +25,9 @@ def has_keeper(file: RigFile) -> bool:
     return not file.rig.is_virtual and any(_is_kept(table) for table in file.instrument.values())
 
 
-def keeper_plan(file: RigFile, *, who: str, record: Path | None = None, safe_only: bool = False) -> KeeperPlan:
+def keeper_plan(
+    file: RigFile, *, who: str, record: Path | None = None, safe_only: bool = False, phase: Phase = "unpowered"
+) -> KeeperPlan:
     """What the keeper of a rig is told.
 
     Args:
@@ -33,6 +35,7 @@ def keeper_plan(file: RigFile, *, who: str, record: Path | None = None, safe_onl
         who: what the rig is held for, for those who are refused it.
         record: the file of the keeper's own record.
         safe_only: make the rig safe, whoever left it how, and end.
+        phase: the phase whose safe sequences make it safe to begin with.
 
     Raises:
         ConfigError: when an interlock cannot be read by the keeper, or a list of waveforms is wrong.
@@ -51,6 +54,7 @@ def keeper_plan(file: RigFile, *, who: str, record: Path | None = None, safe_onl
         who=who,
         record=None if record is None else str(record.absolute()),
         safe_only=safe_only,
+        phase=phase,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,13 +11,20 @@ from hil.errors import HilError
 from hil.limits import Outcome
 from hil.rig.keeping import has_keeper, keeper_plan
 from hil.rig.loader import load_rig
+from hil.rig.safe_state import PHASES
 from hil.safety.errors import KeeperError, UnsafeError
 from hil.safety.launch import run_safe_only
+
+if TYPE_CHECKING:
+    from hil.rig.model import Phase
 
 
 @click.command()
 @click.argument("rig", type=click.Path(path_type=Path))
-def safe(rig: Path) -> None:
+@click.option(
+    "--phase", type=click.Choice(PHASES), default="unpowered", show_default=True, help="In which the articles are."
+)
+def safe(rig: Path, phase: Phase) -> None:
     """Run the safe sequences of RIG, read everything back, and free its lease when it is confirmed safe.
 
     It takes over a rig whose keeper died or that is UNSAFE, never one that somebody holds. Exit code 0: safe. 13:
@@ -27,7 +35,7 @@ def safe(rig: Path) -> None:
         if not has_keeper(file):
             click.echo(f"{rig.as_posix()}: has no hazardous instrument on an address; there is nothing to make safe")
             return
-        run_safe_only(keeper_plan(file, who="hil safe", safe_only=True))
+        run_safe_only(keeper_plan(file, who="hil safe", safe_only=True, phase=phase))
     except UnsafeError as problem:
         click.echo(f"UNSAFE: {problem}", err=True)
         raise SystemExit(Outcome.UNSAFE.exit_code) from problem

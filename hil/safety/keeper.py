@@ -73,7 +73,7 @@ class Keeper:
         """Why the rig is not known to be safe; "" when it is."""
         self.over = False
         """Whether the keeper has nothing left to do."""
-        self.phase = "unpowered"
+        self.phase = plan.phase
         self.not_permitted: Callable[[str], str] = _permitted
         """Asked before an output of an instrument is switched on, and while it is: why it is not permitted."""
         self.kept: list[str] = []

@@ -95,5 +95,7 @@ class KeeperPlan(_Part):
     """Every interlock that a grant may name."""
     timer: InterlockPlan | None = None
     """The output that retriggers the hardware timer."""
+    phase: str = "unpowered"
+    """The phase whose safe sequences make the rig safe to begin with."""
     safe_only: bool = False
     """Make the rig safe, whoever left it how, and end."""

@@ -103,6 +103,13 @@ class _Process:
         keeper, clock = self._keeper, self._clock
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._asked_to_end)
+        phased = [outlet.name for outlet in self._plan.outlets if outlet.safe_in]
+        if isinstance(self._lease, Takeover) and phased and not self._plan.safe_only:
+            return self._refuse(
+                f"the last keeper of {self._plan.rig} ended without a safe state, and nobody knows in which phase the "
+                f"articles are ({', '.join(phased)} has a sequence of its own for some): look, then run `hil safe` "
+                "with the rig file and --phase"
+            )
         trouble = self._open()
         if trouble and not self._outlets and not self._plan.safe_only:
             return self._refuse(trouble)
