@@ -23,10 +23,11 @@ _TEST = "tests/harness/test_kill_matrix.py"
 _COLUMNS = ("end to sent", "detected to sent", "sent to acknowledged", "acknowledged to discharged", "end to off")
 _HEAD = """# Kill matrix
 
-How long it takes from the end of a run until the supply is off, for every way to end. `make test-kill` runs it twenty
-times and writes this page. Each run is a pytest of its own that switches a supply on at 28 V through the keeper; the
-supply is a program of its own (`python -m hil.sim.scpi_server`), and whether it is off is seen at its load, below 1 V.
-Asserted in every run: the state at the load or the word UNSAFE, the exit code, the lease, and that no process is left.
+How long it takes from the end of a run until the supply is off, for every way to end. `make test-kill` writes this page
+with twenty runs of each way; how many it stands on this time is in the table. Each run is a pytest of its own that
+switches a supply on at 28 V through the keeper; the supply is a program of its own (`python -m hil.sim.scpi_server`),
+and whether it is off is seen at its load, below 1 V. Asserted in every run: the state at the load or the word UNSAFE,
+the exit code, the lease, and that no process is left.
 
 Times are median / largest, in milliseconds. *End*: the signal, the crash, the beginning of the hang. *Sent*: the
 command that switches off. *Acknowledged*: its state reads back as off. *Discharged*: the voltage measured by the
@@ -70,7 +71,7 @@ def _page(lines: list[dict[str, Any]]) -> Iterator[str]:
     kinds = list(dict.fromkeys(line["kind"] for line in lines))
     host = f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
-    yield f"{host}, load average {load} at the end: {len(lines)} runs, none left on unsaid."
+    yield f"{host}, load average {load} at the end: {len(lines)} runs."
     yield ""
     yield "| how it ends | runs | lease afterwards | " + " | ".join(_COLUMNS) + " |"
     yield "| --- " * (3 + len(_COLUMNS)) + "|"
