@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import fcntl
 import os
 import subprocess
 from pathlib import Path
@@ -12,14 +14,12 @@ from xml.etree import ElementTree as ET
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).parents[2]
 GUEST = ROOT / ".ci" / "guest"
 LIMIT_S = 300  # alone it takes 40 s
 _NOT_HERE = 77
-
-pytestmark = pytest.mark.xdist_group("socketcan")  # one guest for all of them
 
 
 def functions_in(file: Path) -> list[str]:
@@ -28,26 +28,46 @@ def functions_in(file: Path) -> list[str]:
     return [f"{file.stem}::{node.name}" for node in body if getattr(node, "name", "").startswith("test_")]
 
 
+@contextlib.contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """While the block runs, no other worker runs one of this lock."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 TESTS = [name for file in sorted((ROOT / "tests" / "socketcan").glob("test_*.py")) for name in functions_in(file)]
 
 
 @pytest.fixture(scope="session")
-def made() -> None:
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this session share: one guest is enough for all of them."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def made(common: Path) -> None:
     """The guest's kernel, unpacked; NOT_RUN where it cannot be had."""
-    making = subprocess.run([GUEST / "make_guest"], capture_output=True, text=True, check=False)
+    with alone(common / "guest.lock"):
+        making = subprocess.run([GUEST / "make_guest"], capture_output=True, text=True, check=False)
     if making.returncode == _NOT_HERE:
         pytest.skip(f"NOT_RUN: {making.stderr.splitlines()[-1]}")
     assert making.returncode == 0, making.stderr
 
 
 @pytest.fixture(scope="session")
-def told(made: None, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[str]]:
+def told(made: None, common: Path) -> Mapping[str, list[str]]:
     """By test: what went wrong in each of its cases, empty where nothing did."""
-    share = tmp_path_factory.mktemp("guest")
-    environment = {**os.environ, "GUEST_SHARE": str(share), "GUEST_LIMIT_S": str(LIMIT_S)}
-    command = [GUEST / "pytest", "-q", f"--junitxml={share / 'result.xml'}"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert (share / "result.xml").exists(), f"code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    share = common / "guest"
+    with alone(common / "guest.lock"):
+        if not share.exists():
+            share.mkdir()
+            environment = {**os.environ, "GUEST_SHARE": str(share), "GUEST_LIMIT_S": str(LIMIT_S)}
+            command = [GUEST / "pytest", "-q", f"--junitxml={share / 'result.xml'}"]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            (share / "said").write_text(f"code {done.returncode}\n{done.stdout}\n{done.stderr}")
+    assert (share / "result.xml").exists(), (share / "said").read_text()
     found: dict[str, list[str]] = {}
     for case in ET.parse(share / "result.xml").getroot().iter("testcase"):
         name = f"{case.attrib['classname']}::{case.attrib['name'].partition('[')[0]}"
