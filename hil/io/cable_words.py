@@ -12,19 +12,17 @@ Late(at_ns=7, late_ns=6000000)
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import TypeAlias, cast
 
-from hil.closed import nearest
 from hil.errors import WiringError
 from hil.io.fields import typed
+from hil.io.line_words import Vocabulary
 from hil.nets import RfValue, Tone
 
 PROTOCOL = 1
 """Version of the messages; both sides must have the same."""
 _DEEP = 8  # interferers of interferers at most
-_SHOWN = 120  # characters of a wrong line that a message shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +99,6 @@ Word: TypeAlias = Hello | Plugged | Refused | Change | Late
 _KINDS: dict[str, type[Word]] = {
     "cable": Hello, "plugged": Plugged, "refused": Refused, "wire": Wire, "rf": Rf, "datagram": Datagram, "late": Late,
 }  # fmt: skip
-_NAMES = {kind: name for name, kind in _KINDS.items()}
-_FIELDS = {kind: {entry.name: str(entry.type) for entry in fields(kind)} for kind in _NAMES}
 _RF_FIELDS = {"carrier_hz", "level_dbm", "tones", "noise_dbm", "interferers"}
 
 
@@ -113,10 +109,9 @@ def encode(word: Word) -> bytes:
         WiringError: for a number that is not finite, which JSON does not have.
     """
     try:
-        text = json.dumps({"kind": _NAMES[type(word)], **asdict(word)}, separators=(",", ":"), allow_nan=False)
+        return _VOCABULARY.encode(word)
     except ValueError as problem:
         raise WiringError(f"{word} cannot go over a cable: {problem}; give finite values") from problem
-    return text.encode() + b"\n"
 
 
 def decode(line: bytes) -> Word:
@@ -125,31 +120,13 @@ def decode(line: bytes) -> Word:
     Raises:
         WiringError: for anything that is not exactly one message of this protocol.
     """
-    try:
-        found: object = json.loads(line)
-    except (ValueError, RecursionError) as problem:
-        raise _wrong(line, f"is no JSON: {problem}") from problem
-    if not isinstance(found, dict):
-        raise _wrong(line, "is no JSON object")
-    given = cast("dict[str, object]", found)
-    name = given.pop("kind", None)
-    kind = _KINDS.get(name) if isinstance(name, str) else None
-    if kind is None:
-        raise _wrong(line, f"has the kind {name!r}; {nearest(str(name), list(_KINDS))}")
-    wanted = _FIELDS[kind]
-    if given.keys() != wanted.keys():
-        raise _wrong(line, f"has the fields {', '.join(given) or 'none'}; {name} has {', '.join(wanted) or 'none'}")
-    values = {key: _value(line, value, key, wanted[key]) for key, value in given.items()}
-    return kind(**values)  # pyright: ignore[reportArgumentType]  # each value was checked against its field's type
+    return _VOCABULARY.decode(line)
 
 
-def _value(line: bytes, value: object, key: str, kind: str) -> object:
+def _value(line: bytes, value: object, kind: str) -> object:
     if kind.startswith("RfValue"):
         return None if value is None else _rf(line, value, _DEEP)
-    checked = typed(value, kind)
-    if checked is None:
-        raise _wrong(line, f"has {key} = {value!r}, which is not {kind}")
-    return checked
+    return typed(value, kind)
 
 
 def _rf(line: bytes, value: object, deep: int) -> RfValue:
@@ -192,6 +169,5 @@ def _items(line: bytes, value: object) -> list[object]:
     return cast("list[object]", value)
 
 
-def _wrong(line: bytes, what: str) -> WiringError:
-    shown = line[:_SHOWN].decode("utf-8", "replace") + ("..." if len(line) > _SHOWN else "")
-    return WiringError(f"cable protocol: the line {shown!r} {what}")
+_VOCABULARY: Vocabulary[Word] = Vocabulary(_KINDS, "cable protocol", WiringError, _value)
+_wrong = _VOCABULARY.wrong

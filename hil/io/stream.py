@@ -26,19 +26,17 @@ Time(id=1, at_ns=5)
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
-from typing import TypeAlias, cast
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from hil.closed import nearest
 from hil.errors import InstrumentError
 from hil.io.fields import typed
+from hil.io.line_words import Vocabulary
 
 PROTOCOL = 1
 """Version of the messages; both sides must have the same."""
 LINE_MAX = 1 << 20
 """Bytes of the longest line."""
-_SHOWN = 120  # characters of a wrong line that a message shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +229,14 @@ _KINDS: dict[str, type[Message]] = {
     "read": Read, "value": ReadValue, "occurred": Occurred,
     "hear": Hear, "heard": Heard, "late": Late,
 }  # fmt: skip
-_NAMES = {kind: name for name, kind in _KINDS.items()}
-_FIELDS = {kind: {entry.name: str(entry.type) for entry in fields(kind)} for kind in _NAMES}
+
+
+def _typed(line: bytes, value: object, kind: str) -> object:
+    del line
+    return typed(value, kind)
+
+
+_VOCABULARY: Vocabulary[Message] = Vocabulary(_KINDS, "I/O card protocol", InstrumentError, _typed)
 
 
 def encode(message: Message) -> bytes:
@@ -241,8 +245,7 @@ def encode(message: Message) -> bytes:
     Raises:
         ValueError: for a number that is not finite, which JSON does not have.
     """
-    text = json.dumps({"kind": _NAMES[type(message)], **asdict(message)}, separators=(",", ":"), allow_nan=False)
-    return text.encode() + b"\n"
+    return _VOCABULARY.encode(message)
 
 
 def decode(line: bytes) -> Message:
@@ -251,27 +254,4 @@ def decode(line: bytes) -> Message:
     Raises:
         InstrumentError: for anything that is not exactly one message of this protocol.
     """
-    try:
-        found: object = json.loads(line)
-    except (ValueError, RecursionError) as problem:
-        raise _wrong(line, f"is no JSON: {problem}") from problem
-    if not isinstance(found, dict):
-        raise _wrong(line, "is no JSON object")
-    given = cast("dict[str, object]", found)
-    name = given.pop("kind", None)
-    kind = _KINDS.get(name) if isinstance(name, str) else None
-    if kind is None:
-        raise _wrong(line, f"has the kind {name!r}; {nearest(str(name), list(_KINDS))}")
-    wanted = _FIELDS[kind]
-    if given.keys() != wanted.keys():
-        raise _wrong(line, f"has the fields {', '.join(given) or 'none'}; {name} has {', '.join(wanted)}")
-    values = {key: typed(value, wanted[key]) for key, value in given.items()}
-    for key, value in values.items():
-        if value is None:
-            raise _wrong(line, f"has {key} = {given[key]!r}, which is not {wanted[key]}")
-    return kind(**values)  # pyright: ignore[reportArgumentType]  # each value was checked against its field's type
-
-
-def _wrong(line: bytes, what: str) -> InstrumentError:
-    shown = line[:_SHOWN].decode("utf-8", "replace") + ("..." if len(line) > _SHOWN else "")
-    return InstrumentError(f"I/O card protocol: the line {shown!r} {what}")
+    return _VOCABULARY.decode(line)

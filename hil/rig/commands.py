@@ -14,8 +14,10 @@ from hil.rig.blueprint import Blueprint
 from hil.rig.loader import load_rig
 from hil.rig.preflight import check_rig
 from hil.rig.schema import json_schema, key_table
+from hil.rig.waveforms import listed, loaded
 from hil.safety.lease_commands import grant_group, status_command
 from hil.toml_lines import dotted
+from hil.visa.driver import Driver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +76,22 @@ def show(file: Path, sets: tuple[str, ...]) -> None:
 def schema(table: bool) -> None:
     """Print the JSON Schema of rig files, for editors."""
     click.echo(key_table() if table else json.dumps(json_schema(), indent=2), nl=not table)
+
+
+@rig.command()
+@_FILE
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("instrument")
+def waveforms(file: Path, run: Path, instrument: str) -> None:
+    """Print the list of waveforms that INSTRUMENT of the rig FILE was loaded with in RUN, for its key `sequences`."""
+    driver = Blueprint.of(_load(file, ())).drivers.get(instrument)
+    transcript = run / "scpi" / f"{instrument}.log"
+    if driver is None or not issubclass(driver, Driver) or not transcript.is_file():
+        _refuse(f"{instrument}: is no VISA instrument of {file.as_posix()}, or {transcript.as_posix()} is not there")
+    found = loaded(transcript.read_text(encoding="utf-8").splitlines(), driver)
+    if not found:
+        _refuse(f"{transcript.as_posix()}: shows no waveform that was loaded")
+    click.echo(listed(found), nl=False)
 
 
 def _load(file: Path, sets: tuple[str, ...]) -> RigFile:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hil.errors import ConfigError
+from hil.rig.hazards import action_of, interlocks_for, readable_interlocks
 from hil.rig.waveforms import load_waveforms
-from hil.rig.world import action_of, interlocks_for, readable_interlocks
 from hil.safety.plan import InterlockPlan, KeeperPlan, OutletPlan, SafeStepPlan, WatchdogPlan
 
 if TYPE_CHECKING:

@@ -56,6 +56,8 @@ class SafeState:
         outputs, self._outputs = self._outputs, {}
         for name, (table, driver) in outputs.items():
             steps = table.safe_in.get(self.phase, table.safe)
+            if not steps:
+                troubles.append(f"UNSAFE: {name}: held as it is in phase {self.phase}; call the test lead")
             results = run_sequence(steps, _Line(driver), lambda: self._clock.now)
             troubles += [f"UNSAFE: {name}: {result.trouble}" for result in results if result.trouble]
         return troubles

@@ -16,6 +16,7 @@ from hil.faults import Fault, FaultInjector, Injection
 from hil.io.card import IoCard
 from hil.io.sim_card import SimIoCard
 from hil.noise import Streams
+from hil.rig.hazards import action_of, interlocks_for, readable_interlocks
 from hil.rig.safe_state import SafeState
 from hil.safety.authority import Permit
 from hil.safety.errors import AuthorityError
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
     from hil.visa.twin import Twin
 
 Kind = TypeVar("Kind")
-
-_DEADLY = 3  # the hazard of what can kill
 
 
 def _nothing(*_: object) -> None:
@@ -377,47 +376,6 @@ class Rig:
         if not isinstance(part, kind):
             raise HilError(f"{name} is a {type(part).__name__}, not a {kind.__name__}; see {self.file.file.name}")
         return part
-
-
-def action_of(file: RigFile, name: str) -> str:
-    """The action that must have been permitted before an output of an instrument is energised; "" asks for none."""
-    table = file.instrument[name]
-    return table.action or (f"{name}.energise" if table.hazard == _DEADLY else "")
-
-
-def interlocks_for(file: RigFile, name: str) -> list[tuple[str, Level]]:
-    """What must read back before an output of an instrument is energised: pins and levels.
-
-    It is the instrument's own interlock; for hazard 3 also what shows that the hardware would act by itself.
-    """
-    table, safety = file.instrument[name], file.safety
-    wanted: list[tuple[str, Level]] = []
-    if table.interlock is not None:
-        wanted.append((table.interlock.pin, table.interlock.level))
-    if table.hazard == _DEADLY:
-        chain = (safety.contactor, safety.emergency_stop, safety.arming_plug)
-        for pin in filter(None, chain):
-            wanted.append((pin, "high"))  # noqa: PERF401  # a list of a narrower kind
-    return wanted
-
-
-def readable_interlocks(file: RigFile) -> dict[str, tuple[str, Level]]:
-    """Every interlock that a grant may name, with its pin and level.
-
-    That is ``contactor``, ``emergency_stop`` and ``arming_plug`` of ``[safety]``; an instrument, for its interlock; and
-    a net on which a card reads a level, high when it reads back.
-    """
-    safety = file.safety
-    chain = {"contactor": safety.contactor, "emergency_stop": safety.emergency_stop, "arming_plug": safety.arming_plug}
-    found: dict[str, tuple[str, Level]] = {name: (pin, "high") for name, pin in chain.items() if pin is not None}
-    for name, table in file.instrument.items():
-        if table.interlock is not None:
-            found.setdefault(name, (table.interlock.pin, table.interlock.level))
-    for name, net in file.net.items():
-        read = [pin for pin in net.pins if pin.partition(".")[2].startswith("di_")]
-        if read:
-            found.setdefault(name, (read[0], "high"))
-    return found
 
 
 def _told(problem: Exception) -> str:

@@ -11,6 +11,7 @@ from hil.clock import Phase
 from hil.errors import HilError, InstrumentError
 from hil.io import stream
 from hil.io.card import QUANTITIES, kind_of
+from hil.sim.stream_session import StreamSession
 from hil.sim.tcp import TcpPort
 
 if TYPE_CHECKING:
@@ -62,70 +63,52 @@ class CardServer:
         return _Client(self._card, self._clock, connection)
 
 
-class _Client:
+class _Client(StreamSession):
     """One client of the card."""
 
     def __init__(self, card: IoCard, clock: Clock, connection: Connection) -> None:
+        super().__init__(connection)
         self._card = card
         self._clock = clock
-        self._connection = connection
-        self._rest = b""
         worth = card.accuracy
-        self._say(stream.Hello(stream.PROTOCOL, card.name, card.ports, worth.volts, worth.amps, worth.stamp_ns))
+        self.say(stream.Hello(stream.PROTOCOL, card.name, card.ports, worth.volts, worth.amps, worth.stamp_ns))
         self._ends = [self._follow(port, quantity, signal) for port, quantity, signal in _signals(card)]
-
-    def receive(self, data: bytes) -> None:
-        """Take bytes; do what their lines ask. What is no question of the protocol ends the connection."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            try:
-                self._answer(stream.decode(line))
-            except InstrumentError:
-                self._connection.drop()
-                return
-        if len(self._rest) > stream.LINE_MAX:
-            self._connection.drop()
 
     def end(self) -> None:
         """The client has gone; the card's outputs stay as they are."""
         while self._ends:
             self._ends.pop()()
 
-    def _answer(self, asked: stream.Message) -> None:
+    def asked(self, question: stream.Message) -> None:
+        """Do what the client asks."""
         now_ns = self._clock.now
-        match asked:
+        match question:
             case stream.AskTime():
-                self._say(stream.Time(asked.id, now_ns))
+                self.say(stream.Time(question.id, now_ns))
             case stream.Drive():
-                self._do(asked.id, lambda: self._card.drive(asked.channel, asked.volts))
+                self._do(question.id, lambda: self._card.drive(question.channel, question.volts))
             case stream.Release():
-                self._do(asked.id, lambda: self._card.release(asked.channel))
+                self._do(question.id, lambda: self._card.release(question.channel))
             case stream.Switch():
-                self._do(asked.id, lambda: self._card.switch(asked.channel, asked.on))
+                self._do(question.id, lambda: self._card.switch(question.channel, question.on))
             case _:
-                raise InstrumentError(f"{self._card.name}: a client said {asked}, which only a card says")
+                raise InstrumentError(f"{self._card.name}: a client said {question}, which only a card says")
 
     def _do(self, number: int, action: Callable[[], None]) -> None:
         """Do it, and acknowledge when everything that follows from it at this instant has been said."""
         try:
             action()
         except HilError as refusal:
-            self._say(stream.Refused(number, str(refusal)))
+            self.say(stream.Refused(number, str(refusal)))
             return
         now_ns = self._clock.now
-        self._clock.at(now_ns, lambda: self._say(stream.Done(number, now_ns)), Phase.OBSERVE)
+        self._clock.at(now_ns, lambda: self.say(stream.Done(number, now_ns)), Phase.OBSERVE)
 
     def _follow(self, port: str, quantity: Quantity, signal: Signal[bool] | Signal[float]) -> Callable[[], None]:
         last = signal.last
         if last is not None:
-            self._say(stream.Sample(port, quantity, last.value, last.at))
-        return signal.on_sample(lambda value, at_ns: self._say(stream.Sample(port, quantity, value, at_ns)))
-
-    def _say(self, message: stream.Said) -> None:
-        try:
-            self._connection.send(stream.encode(message))
-        except ValueError:  # a reading that is not finite cannot be said, and must not look like the one before
-            self._connection.drop()
+            self.say(stream.Sample(port, quantity, last.value, last.at))
+        return signal.on_sample(lambda value, at_ns: self.say(stream.Sample(port, quantity, value, at_ns)))
 
 
 def _signals(card: IoCard) -> Iterator[tuple[str, Quantity, Signal[bool] | Signal[float]]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hil.sim.load_bank import LoadBank
-    from hil.sim.scpi_server import ScpiServer
+    from hil.sim.scpi_port import ScpiServer
 
 
 class Console:

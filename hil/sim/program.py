@@ -28,7 +28,7 @@ from hil.rig.blueprint import Blueprint
 from hil.rig.plant_host import PlantHost
 from hil.sim.cable import CableServer
 from hil.sim.card_server import CardServer
-from hil.sim.scpi_server import ScpiServer
+from hil.sim.scpi_port import ScpiServer
 from hil.sim.world_server import WorldServer
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from hil.errors import HilError, InstrumentError
 from hil.faults import Fault
 from hil.io import stream
 from hil.rig.plant_host import PlantHost
+from hil.sim.stream_session import StreamSession
 from hil.sim.tcp import TcpPort
 from hil.units import ms
 
@@ -57,33 +58,20 @@ class WorldServer:
         return _Client(self._rig, self._program, connection)
 
 
-class _Client:
+class _Client(StreamSession):
     """One test that uses the world; its faults end with it."""
 
     def __init__(self, rig: Rig, program: str, connection: Connection) -> None:
+        super().__init__(connection)
         self._rig = rig
-        self._connection = connection
-        self._rest = b""
         self._faults: dict[int, Injection] = {}
         self._ends: list[Callable[[], None]] = []
         self._seen_ns = 0
         host = rig.plant_host if isinstance(rig.plant_host, PlantHost) else None
         targets = tuple(sorted({*rig.faults.targets, *rig.wiring.targets}))
-        self._say(stream.World(stream.PROTOCOL, program, targets, {} if host is None else dict(host.model.truth)))
+        self.say(stream.World(stream.PROTOCOL, program, targets, {} if host is None else dict(host.model.truth)))
         if host is not None:
-            self._ends.append(host.events.on_sample(lambda name, at_ns: self._say(stream.Occurred(name, at_ns))))
-
-    def receive(self, data: bytes) -> None:
-        """Take bytes; do what their lines ask. What is no question of the protocol ends the connection."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            try:
-                self._take(stream.decode(line))
-            except InstrumentError:
-                self._connection.drop()
-                return
-        if len(self._rest) > stream.LINE_MAX:
-            self._connection.drop()
+            self._ends.append(host.events.on_sample(lambda name, at_ns: self.say(stream.Occurred(name, at_ns))))
 
     def end(self) -> None:
         """The test has gone: its faults go too, last first."""
@@ -92,19 +80,20 @@ class _Client:
         while self._faults:
             self._faults.popitem()[1].clear()
 
-    def _take(self, asked: stream.Message) -> None:
-        if isinstance(asked, stream.AskTime):
-            self._say(stream.Time(asked.id, self._rig.clock.now))
+    def asked(self, question: stream.Message) -> None:
+        """Do what the client asks."""
+        if isinstance(question, stream.AskTime):
+            self.say(stream.Time(question.id, self._rig.clock.now))
             return
-        if not isinstance(asked, _WANTED):
-            raise InstrumentError(f"a client asked {asked} of a world")
+        if not isinstance(question, _WANTED):
+            raise InstrumentError(f"a client asked {question} of a world")
         try:
-            value = self._do(asked)
+            value = self._do(question)
         except HilError as refusal:
-            self._say(stream.Refused(asked.id, str(refusal)))
+            self.say(stream.Refused(question.id, str(refusal)))
             return
-        done = stream.Done(asked.id, self._rig.clock.now)
-        self._say(done if value is None else stream.ReadValue(asked.id, value))
+        done = stream.Done(question.id, self._rig.clock.now)
+        self.say(done if value is None else stream.ReadValue(question.id, value))
 
     def _do(self, asked: _Wanted) -> float | None:
         match asked:
@@ -154,7 +143,7 @@ class _Client:
         before_ns, self._seen_ns = self._seen_ns, clock.elapsed
         late_ns = clock.lateness.worst_in(before_ns, self._seen_ns)
         if late_ns:
-            self._say(stream.Late(late_ns, self._seen_ns))
+            self.say(stream.Late(late_ns, self._seen_ns))
 
     def _hear(self, name: str) -> None:
         """Say what goes over the cable of a pin.
@@ -165,11 +154,8 @@ class _Client:
         if name not in self._rig.wiring.targets:
             raise HilError(f"no pin {name} here; {nearest(name, self._rig.wiring.targets)}")
         pin = self._rig.wiring.datagram_pin(name)
-        self._ends.append(pin.on(lambda payload, at_ns: self._say(stream.Heard(name, payload.hex(), at_ns))))
+        self._ends.append(pin.on(lambda payload, at_ns: self.say(stream.Heard(name, payload.hex(), at_ns))))
 
     def _sample(self, truth: str, value: float, at_ns: int) -> None:
         if math.isfinite(value):  # one that is not has no line, and a model input is no measurement
-            self._say(stream.Sample(truth, "truth", value, at_ns))
-
-    def _say(self, message: stream.Said) -> None:
-        self._connection.send(stream.encode(message))
+            self.say(stream.Sample(truth, "truth", value, at_ns))

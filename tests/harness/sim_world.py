@@ -16,7 +16,7 @@ from hil.noise import Streams
 from hil.signal import Timeline
 from hil.sim.card_server import CardServer
 from hil.sim.load_bank import LoadBank
-from hil.sim.scpi_server import ScpiServer
+from hil.sim.scpi_port import ScpiServer
 from hil.visa.keysight_n6700_twin import KeysightN6700Twin
 from hil.wiring import Wiring
 

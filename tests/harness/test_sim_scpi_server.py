@@ -218,7 +218,7 @@ def test_a_dropped_connection_ends_and_a_new_one_is_taken(supply: Served) -> Non
 
 
 def test_a_port_that_is_taken_is_an_error_that_names_it(supply: Served) -> None:
-    from hil.sim.scpi_server import ScpiServer
+    from hil.sim.scpi_port import ScpiServer
 
     with pytest.raises(HilError, match=f":{supply.server.port} cannot be opened"):
         ScpiServer(supply.twin, port=supply.server.port)

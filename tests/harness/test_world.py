@@ -214,3 +214,15 @@ def test_a_class_that_is_no_instrument_is_refused(tmp_path: Path) -> None:
     plan = blueprint(tmp_path, RIG.replace("hil.visa.keysight_n6700:KeysightN6700", "pathlib:Path"))
     with pytest.raises(ConfigError, match="Path is neither an I/O card nor a VISA driver"):
         open_rig(plan)
+
+
+def test_an_instrument_that_is_held_in_a_phase_is_never_called_safe(tmp_path: Path) -> None:
+    guarded = """hazard = 1
+safe = [{ write = "OUTP OFF,(@1:4)", query = "OUTP? (@1:4)", expect = "0,0,0,0" }]
+safe_in.pressurised = []
+watchdog = { enable = "OUTP:PROT:WDOG ON", timeout_ms = 5000.0 }
+"""
+    rig = open_rig(blueprint(tmp_path, RIG.replace("[instrument.psu]\n", f"[instrument.psu]\n{guarded}")))
+    rig.enter("pressurised")
+    with pytest.raises(HilError, match="UNSAFE: psu: held as it is in phase pressurised"):
+        rig.close()

@@ -1,0 +1,52 @@
+"""What a rig file asks before something hazardous is energised: the action that is permitted, and what reads back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hil.rig.model import RigFile
+    from hil.safety.plan import Level
+
+_DEADLY = 3  # the hazard of what can kill
+
+
+def action_of(file: RigFile, name: str) -> str:
+    """The action that must have been permitted before an output of an instrument is energised; "" asks for none."""
+    table = file.instrument[name]
+    return table.action or (f"{name}.energise" if table.hazard == _DEADLY else "")
+
+
+def interlocks_for(file: RigFile, name: str) -> list[tuple[str, Level]]:
+    """What must read back before an output of an instrument is energised: pins and levels.
+
+    It is the instrument's own interlock; for hazard 3 also what shows that the hardware would act by itself.
+    """
+    table, safety = file.instrument[name], file.safety
+    wanted: list[tuple[str, Level]] = []
+    if table.interlock is not None:
+        wanted.append((table.interlock.pin, table.interlock.level))
+    if table.hazard == _DEADLY:
+        chain = (safety.contactor, safety.emergency_stop, safety.arming_plug)
+        for pin in filter(None, chain):
+            wanted.append((pin, "high"))  # noqa: PERF401  # a list of a narrower kind
+    return wanted
+
+
+def readable_interlocks(file: RigFile) -> dict[str, tuple[str, Level]]:
+    """Every interlock that a grant may name, with its pin and level.
+
+    That is ``contactor``, ``emergency_stop`` and ``arming_plug`` of ``[safety]``; an instrument, for its interlock; and
+    a net on which a card reads a level, high when it reads back.
+    """
+    safety = file.safety
+    chain = {"contactor": safety.contactor, "emergency_stop": safety.emergency_stop, "arming_plug": safety.arming_plug}
+    found: dict[str, tuple[str, Level]] = {name: (pin, "high") for name, pin in chain.items() if pin is not None}
+    for name, table in file.instrument.items():
+        if table.interlock is not None:
+            found.setdefault(name, (table.interlock.pin, table.interlock.level))
+    for name, net in file.net.items():
+        read = [pin for pin in net.pins if pin.partition(".")[2].startswith("di_")]
+        if read:
+            found.setdefault(name, (read[0], "high"))
+    return found
