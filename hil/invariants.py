@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from hil.rig.model import InvariantTable
     from hil.rig.world import Rig
 
-COUNTERS = ("error_frames", "tec", "rec", "refused", "state")
+COUNTERS = ("error_frames", "lost", "tec", "rec", "refused", "state")
 """What is read of a bus."""
 _TELLING = frozenset({"hil", "socketcan"})  # interfaces whose controllers tell their errors
+_COUNTING = _TELLING | {"udp_multicast"}  # interfaces of which it is known what the host lost
+_TOLD_BY = {"refused": None, "lost": _COUNTING}  # None: every interface; others are told by _TELLING
 _SUPPLY = (("questionable_condition", 0.0), ("measured_current_a", None))
 
 
@@ -144,7 +146,7 @@ class Invariants:
             for counter in COUNTERS:
                 source = self._of_bus(name, counter)
                 match counter:
-                    case "error_frames":
+                    case "error_frames" | "lost":
                         yield source, _usual_limit(source, high=0.0)
                     case "state":
                         yield source, _usual_limit(source, equals="error-active")
@@ -204,7 +206,8 @@ class Invariants:
         )
 
     def _of_bus(self, name: str, counter: str) -> _Source:
-        bus, tells = self._rig.buses[name], self._rig.file.bus[name].interface in _TELLING or counter == "refused"
+        bus, telling = self._rig.buses[name], _TOLD_BY.get(counter, _TELLING)
+        tells = telling is None or self._rig.file.bus[name].interface in telling
         look: Callable[[], object] = lambda: getattr(bus.stats, counter) if tells else None  # noqa: E731
         return _Source(f"{name}.{counter}", "1", name, asks=False, look=look)
 

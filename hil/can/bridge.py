@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import can
 
+from hil.can.drops import Drops
 from hil.can.frame import Frame
 from hil.clock import WallClock
 from hil.errors import BusError
@@ -43,7 +44,7 @@ class BridgeStats:
     lost_to_bus: int
     """Of the wire's: the queue was full, or the bus did not take it."""
     lost_from_bus: int
-    """Of the bus's: the wire did not take it: queue full, bus-off, or CAN FD on a wire of classic CAN."""
+    """Of the bus's: not read in time, or not taken by the wire: queue full, bus-off, CAN FD on a classic wire."""
     worst_delay_ns: int
     """Longest time from the arrival of a frame to its being queued for the wire [ns]."""
     trouble: str
@@ -69,6 +70,7 @@ class Bridge:
         self.wire = wire
         self._clock = clock
         self._bus = bus
+        self._drops = Drops(bus)
         self._node = wire.attach(name, tx_depth=DEPTH)
         self._node.on_frame(self._from_wire)
         self._outgoing: queue.Queue[Frame | None] = queue.Queue(DEPTH)
@@ -89,7 +91,8 @@ class Bridge:
     def stats(self) -> BridgeStats:
         """Counts so far."""
         lost = self._full + self._not_sent
-        return BridgeStats(self._to_bus, self._from_bus, lost, self._not_taken, self._worst_delay_ns, self._trouble)
+        lost_from_bus = self._not_taken + self._drops.count
+        return BridgeStats(self._to_bus, self._from_bus, lost, lost_from_bus, self._worst_delay_ns, self._trouble)
 
     def close(self) -> None:
         """Leave the wire, end the threads, shut the bus down; harmless when done before.
@@ -107,6 +110,7 @@ class Bridge:
             self._outgoing.put_nowait(None)
         for thread in self._threads:
             thread.join(_END_S)
+        self._drops.close()
         try:
             self._bus.shutdown()
         except (can.CanError, OSError) as problem:  # the other end of the cable went first

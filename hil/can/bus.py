@@ -331,6 +331,7 @@ class SimBus(can.BusABC):
             tec=node.tec,
             rec=node.rec,
             state=node.state.value,
+            lost=node.overruns,
         )
 
     def fileno(self) -> int:

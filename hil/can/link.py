@@ -30,6 +30,8 @@ class BusStats:
     """Receive error counter."""
     state: str
     """``error-active``, ``error-passive``, ``bus-off``, ``unpowered`` or ``detached``."""
+    lost: int | None = None
+    """Frames that came and nobody took in time: overruns of the controller, sockets without room."""
 
 
 class Link(Protocol):

@@ -16,7 +16,11 @@ from hil.errors import BusError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ECHOING = ("socketcan", "virtual")  # their own frames come back marked as their own, once they were sent
+_ECHOING = (
+    "socketcan",
+    "virtual",
+    "udp_multicast",
+)  # their own frames come back marked as their own, once they were sent
 _SILENT_OPTION = ("slcan",)  # take the option listen_only
 _LINKS = Path("/sys/class/net")
 _IS_UP = 0x1
@@ -59,6 +63,10 @@ def open_bus(
     if interface == "socketcan":
         _require_link(channel, bitrate_bps)
     try:
+        if interface == "udp_multicast":
+            from hil.can.multicast import ClosedMulticast
+
+            return ClosedMulticast(channel, echo=echo, **(options or {}))  # type: ignore[arg-type]
         bus = can.Bus(channel=channel, interface=interface, ignore_config=True, **given)  # type: ignore[arg-type]
     except (can.CanError, OSError, ImportError, ValueError, TypeError) as problem:
         remedy = _remedy(interface, channel, bitrate_bps, problem)

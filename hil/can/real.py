@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import can
 
 from hil.can.bits import measure
+from hil.can.drops import Drops
 from hil.can.frame import Frame
 from hil.can.kernel_cycle import KernelCycle, hand_over, key_of, message_of
 from hil.can.link import BusStats
@@ -75,6 +76,7 @@ class RealLink:
         """Why the bus could not be read; empty again once a frame was read or sent."""
         self._clock = clock
         self._bus = bus
+        self._drops = Drops(bus)
         self._echo = echo
         self._prepare = prepare
         self._listeners: list[tuple[Callable[[Frame], object], frozenset[tuple[int, bool]] | None]] = []
@@ -104,6 +106,7 @@ class RealLink:
             tec=seen.tec,
             rec=seen.rec,
             state="detached" if self.trouble or self._ending.is_set() else seen.state,
+            lost=seen.overruns + self._drops.count,
         )
 
     # -- sending ------------------------------------------------------------------------------------------
@@ -183,6 +186,7 @@ class RealLink:
             return
         self._ending.set()
         self._reader.join(_END_S)
+        self._drops.close()
         self._bus.shutdown()
         self._reader.join(_END_S)
         if self._reader.is_alive():
