@@ -130,9 +130,9 @@ class Lateness:
             return ""
         due_ns, late_ns = found
         return (
-            f"the clock was {late_ns} ns late, beyond the rig's max_lateness of {format_duration(self.allowed_ns)}, "
-            f"with what was due at {format_time(due_ns)}; that meets the window {format_time(begin_ns)} to "
-            f"{format_time(end_ns)}"
+            f"the clock was {format_duration(late_ns)} late, beyond the rig's max_lateness of "
+            f"{format_duration(self.allowed_ns)}, with what was due at {format_time(due_ns)}; that meets the window "
+            f"{format_time(begin_ns)} to {format_time(end_ns)}"
         )
 
     def summary(self) -> Summary:

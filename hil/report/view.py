@@ -9,6 +9,7 @@ from hil.limits import DECISIONS, GRADES, Verdict, margin_percent, worst
 from hil.report.bars import Bar, bar_of
 from hil.report.figures import figure, flat, measured_figure, recorded, with_unit
 from hil.report.flight import FlightView, flight_view
+from hil.report.kept import is_quiet, kept_lines
 from hil.report.wording import closes
 
 if TYPE_CHECKING:
@@ -57,10 +58,14 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class AttemptView:
-    """One attempt as printed: every measurement, every check that did not hold, and the first of the rest."""
+    """One attempt as printed: every measurement, every check that did not hold, and the first of the rest.
+
+    Invariants that were kept stand in lines of their own.
+    """
 
     attempt: Attempt
     rows: tuple[MeasurementRow, ...]
+    invariants: tuple[str, ...]
     checks: tuple[Check, ...]
     checks_left: int
     events: tuple[EventRow, ...]
@@ -246,7 +251,8 @@ def _attempt_view(attempt: Attempt, flight: FlightView | None) -> AttemptView:
     others = [event for event in attempt.events if event.what not in ("stimulus", *_ELSEWHERE)][:_EVENTS_SHOWN]
     return AttemptView(
         attempt=attempt,
-        rows=tuple(_measurement_row(measured) for measured in attempt.measurements),
+        rows=tuple(_measurement_row(measured) for measured in attempt.measurements if not is_quiet(measured)),
+        invariants=kept_lines(attempt.measurements),
         checks=tuple(sorted(failed + passed, key=lambda check: check.t_ns)),
         checks_left=len(attempt.checks) - len(failed) - len(passed),
         events=tuple(_event_row(event) for event in sorted(stimuli + others, key=lambda event: event.t_ns)),

@@ -58,7 +58,7 @@ def test_the_doubt_names_the_worst_tick_the_allowance_and_the_window() -> None:
     lateness.tick(100 * ms, 2 * ms)
     lateness.tick(200 * ms, 7 * ms)
     assert lateness.doubt(50 * ms, 300 * ms) == (
-        "the clock was 7000000 ns late, beyond the rig's max_lateness of 1 ms, with what was due at 0.200000000 s; "
+        "the clock was 7 ms late, beyond the rig's max_lateness of 1 ms, with what was due at 0.200000000 s; "
         "that meets the window 0.050000000 s to 0.300000000 s"
     )
 

@@ -269,7 +269,7 @@ def test_a_measurement_on_a_clock_that_was_late_is_inconclusive(tmp_path: Path) 
     paced = '[rig]\nname = "paced"\npace = "wall"\nmax_lateness_ms = 5.0\n'
     ran = Suite(tmp_path, LATE, rig=paced).run()
     assert ran.verdict("test_a") == "INCONCLUSIVE"
-    assert "ns late, beyond the rig's max_lateness" in ran.text
+    assert "ms late, beyond the rig's max_lateness" in ran.text
 
 
 def test_on_a_late_wall_clock_a_good_check_shows_nothing(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_a(rig, always):
 """
     ran = Suite(tmp_path, late, rig='[rig]\nname = "paced"\npace = "wall"\nmax_lateness_ms = 0.5\n').run()
     assert ran.verdict("test_a") == "INCONCLUSIVE"
-    assert "ns late, beyond the rig's max_lateness" in ran.text
+    assert "ms late, beyond the rig's max_lateness" in ran.text
     assert ran.code == 10
 
 

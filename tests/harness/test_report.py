@@ -18,7 +18,7 @@ from hil.errors import EvidenceError
 from hil.evidence.finalise import announce
 from hil.evidence.identity import write_identity
 from hil.evidence.verify import verify
-from hil.limits import Verdict
+from hil.limits import Limit, Verdict, take
 from hil.report.render import render, write_report
 
 if TYPE_CHECKING:
@@ -111,10 +111,24 @@ def test_rig_identity_profiles_and_chain_are_in_it(page: Page, run_dir: Path) ->
     assert head in page.text
 
 
-def test_the_purpose_and_the_virtual_duration_of_each_test_are_in_it(page: Page) -> None:
+def test_the_purpose_and_the_duration_of_each_test_are_in_it(page: Page) -> None:
     assert "TERMINATE without ARM leaves every output low." in page.text
-    assert "Verifies FTS-R-32 · virtual duration 3.003 s" in page.text
+    assert "Verifies FTS-R-32 · rig time 3.003 s" in page.text
     assert "expect fts.arm_output HIGH within 100 ms HIGH 0.015 s 0.010 s PASS" in page.text
+
+
+def test_invariants_that_were_kept_share_a_line_and_a_broken_one_has_its_own(tmp_path: Path) -> None:
+    counts = [
+        take(f"invariant.{read}", value, "1", [Limit(name=f"invariant.{read}", unit="1", high=0.0, source="rig")])
+        for read, value in (("bus_a.error_frames", 0), ("bus_a.lost", 0), ("bus_b.lost", 3))
+    ]
+    told = take("invariant.psu.out1.measured_current_a", 2.125, "A", None)
+    write_run(tmp_path / "run", [Sketch(nodeid="test_a.py::test_b", measurements=(*counts, told))])
+    found = Page(render(tmp_path / "run")).text
+    assert "Invariants kept (PASS): bus_a.error_frames 0 (≤ 0); bus_a.lost 0 (≤ 0)." in found
+    assert "Invariants for information: psu.out1.measured_current_a 2.125 A." in found
+    assert "invariant.bus_b.lost 3" in found
+    assert "FAIL" in found
 
 
 def test_every_instrument_stands_as_it_answered(page: Page) -> None:
