@@ -72,7 +72,7 @@ def keeper(file: RigFile) -> Iterator[Finding]:
         yield Finding("keeper", "fail", str(problem), "correct the rig file")
         return
     with tempfile.TemporaryDirectory(prefix="hil-doctor-") as folder:
-        alone = plan.model_copy(update={"outlets": [], "lease_folder": folder})
+        alone = plan.model_copy(update={"outlets": [], "cards": [], "lease_folder": folder})
         watch = Stopwatch()
         try:
             door = start_keeper(alone)

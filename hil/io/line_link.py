@@ -51,7 +51,7 @@ class LineLink:
         self._prepare = prepare
         self._closing = False
         try:
-            self._link = socket.create_connection(_host_and_port(name, address), timeout=_CONNECT_S)
+            self._link = socket.create_connection(host_and_port(name, address), timeout=_CONNECT_S)
         except OSError as problem:
             raise InstrumentError(f"{name}: {address} does not answer: {problem}; is it switched on?") from problem
         self._link.settimeout(None)
@@ -94,7 +94,12 @@ class LineLink:
             self._clock.post(partial(self._on_end, why))
 
 
-def _host_and_port(name: str, address: str) -> tuple[str, int]:
+def host_and_port(name: str, address: str) -> tuple[str, int]:
+    """Host and TCP port of an address.
+
+    Raises:
+        InstrumentError: for one that is not of the form ``tcp://host:port``.
+    """
     with suppress(ValueError):  # a port that is no number
         parts = urlsplit(address)
         if parts.scheme == "tcp" and parts.hostname and parts.port is not None:

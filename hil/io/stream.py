@@ -5,9 +5,10 @@ netcat, and because a card says something only when a reading changes. The first
 that samples faster than some 10 000 changes a second needs another protocol.
 
 The card says, unasked: ``hello`` first, then a ``sample`` of every channel as it is, then a ``sample`` at every
-change. Its stamps are of its own clock. A client asks ``drive``, ``release``, ``switch`` and ``time``; each question
-has an ``id``, and is answered by ``done``, ``refused`` or ``time`` with the same one, in order, after every sample of
-what was before. A message with an unknown kind, a missing or unknown field, or a value of another type is refused:
+change. Its stamps are of its own clock. A client asks ``drive``, ``release``, ``switch`` and ``ask_time``, and of a
+card that has a watchdog ``guard`` and ``feed``; each question has an ``id``, and is answered by ``done``, ``refused``
+or ``time`` with the same one, in order, after every sample of what was before. A message with an unknown kind, a
+missing or unknown field, or a value of another type is refused:
 
     {"kind": "hello", "protocol": 1, "card": "stand", "channels": ["ao_sense", "ai_sense"], "volts": 0.0025, ...}
     {"kind": "sample", "channel": "ai_sense", "quantity": "volts", "value": 3.995, "at_ns": 1200034000}
@@ -109,6 +110,24 @@ class Switch:
     id: int
     channel: str
     on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Take every output off unless ``feed`` comes within this time [ms], again and again; 0 ends that.
+
+    Once it ran out, nothing energises any more until the next ``guard``. It outlives the connection.
+    """
+
+    id: int
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """There is progress: the watchdog begins anew."""
+
+    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,13 +237,14 @@ Answer: TypeAlias = Done | Refused | Time | ReadValue
 """What is said to a question."""
 Said: TypeAlias = Greeting | Stamped | Answer
 """What a card or a world says."""
-Asked: TypeAlias = Drive | Release | Switch | AskTime | PutFault | Clear | Start | Watch | Read | Hear
+Asked: TypeAlias = Drive | Release | Switch | Guard | Feed | AskTime | PutFault | Clear | Start | Watch | Read | Hear
 """What a client asks."""
 Message: TypeAlias = Said | Asked
 
 _KINDS: dict[str, type[Message]] = {
     "hello": Hello, "sample": Sample, "done": Done, "refused": Refused, "time": Time,
     "drive": Drive, "release": Release, "switch": Switch, "ask_time": AskTime,
+    "guard": Guard, "feed": Feed,
     "world": World, "fault": PutFault, "clear": Clear, "start": Start, "watch": Watch,
     "read": Read, "value": ReadValue, "occurred": Occurred,
     "hear": Hear, "heard": Heard, "late": Late,

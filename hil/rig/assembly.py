@@ -17,11 +17,14 @@ from hil.errors import ConfigError, HilError
 from hil.io.cable import Cable, Ends, connect, keep_apart, listening
 from hil.io.cable_link import CableLink
 from hil.io.card import CardAtAddress, IoCard, kind_of
+from hil.io.gated_card import GatedCard
 from hil.io.sim_card import SimIoCard
 from hil.jitter import FRAME, MESSAGE, OPERATOR, SAMPLE, Jitter, UnhurriedClock
 from hil.ports import BusAttachment, Ports
 from hil.realtime import request_class
+from hil.rig.card_hazards import SimulatedCardLine
 from hil.rig.model import HERE
+from hil.rig.safe_state import DriverLine
 from hil.rig.world import Rig, Sinks
 from hil.units import format_time
 
@@ -314,10 +317,7 @@ class Assembly:
                 "VISA driver; derive it from hil.io.card.IoCard or hil.visa.driver.Driver"
             )
         if table.hazard and not simulated and not self._file.rig.is_virtual and name not in self._doors:
-            raise ConfigError(
-                f"{self._file.where('instrument', name)}: instrument.{name} has hazard {table.hazard}: it is reached "
-                "through the keeper of a run only; run the test with pytest --rig or hil qualify"
-            )
+            raise self._needs_keeper("instrument", name, table.hazard)
         manager = open_manager(self._library if simulated else "@py")
         self._closing.callback(manager.close)
         opened = driver.open(
@@ -333,8 +333,14 @@ class Assembly:
         rig.identities[name] = opened.identity._asdict()
         opened.impose_limits(table.limits)
         if simulated and table.hazard:
-            rig.safe_state.add(name, table, opened)
+            rig.safe_state.add(name, table, DriverLine(opened))
         return opened
+
+    def _needs_keeper(self, kind: str, name: str, hazard: int) -> ConfigError:
+        return ConfigError(
+            f"{self._file.where(kind, name)}: {kind}.{name} has hazard {hazard}: it is reached through the keeper of a "
+            "run only; run the test with pytest --rig or hil qualify"
+        )
 
     def _transcript(self, name: str) -> Callable[[str, str], None]:
         clock, sink = self._rig.clock, self._sinks.dialogue
@@ -353,7 +359,11 @@ class Assembly:
                 f"{table.resource!r}; name a card that can, for example hil.io.stream_card:StreamCard with resource = "
                 '"tcp://127.0.0.1:5030", or a model, for example hil.io.sim_card:SimIoCard'
             )
-        opened = driver.at(table.resource, name, timeline=self._rig.timeline, ports=self._ports_of(name))
+        if table.hazard and name not in self._doors:
+            raise self._needs_keeper("instrument", name, table.hazard)
+        opened = driver.at(
+            self._doors.get(name, table.resource), name, timeline=self._rig.timeline, ports=self._ports_of(name)
+        )
         self._closing.callback(opened.close)
         return opened
 
@@ -376,7 +386,14 @@ class Assembly:
         }
         jitter, timeline = self._rig.jitter, self._rig.timeline
         late = {} if jitter is None else {"late": jitter.channel(name, SAMPLE)}
-        return model(name, self._rig.wiring, timeline=timeline, ports=self._ports_of(name), ohms=loads, **late)
+        card = model(name, self._rig.wiring, timeline=timeline, ports=self._ports_of(name), ohms=loads, **late)
+        return self._gated(name, card) if name in self._blueprint.card_gates and self._program == HERE else card
+
+    def _gated(self, name: str, card: SimIoCard) -> IoCard:
+        """A hazardous card for the test: its gate before it, its safe sequence at the end."""
+        rig = self._rig
+        rig.safe_state.add(name, self._file.instrument[name], SimulatedCardLine(card, rig.clock))
+        return GatedCard(card, self._blueprint.card_gates[name](), _asking(rig, name))
 
     def _far_worlds(self) -> None:
         """Faults on what other programs simulate, and their plant."""

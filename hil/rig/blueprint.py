@@ -13,14 +13,17 @@ from pydantic import BaseModel, ValidationError
 from hil.article import Article, AsBuilt
 from hil.device import Device
 from hil.errors import ConfigError
+from hil.io.card import IoCard
+from hil.rig.card_hazards import card_gate
 from hil.rig.checks import resolve
 from hil.rig.waveforms import load_waveforms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from hil.can.database import Database
+    from hil.io.gate import CardGate
     from hil.noise import Streams
     from hil.rig.model import RigFile
     from hil.rig.plant_host import Plant
@@ -49,6 +52,8 @@ class Blueprint:
     """The RTL of an article by name."""
     gates: Mapping[str, Gate] = field(default_factory=dict["str", "Gate"])
     """What a hazardous instrument may be sent, by its name."""
+    card_gates: Mapping[str, Callable[[], CardGate]] = field(default_factory=dict["str", "Callable[[], CardGate]"])
+    """What may be done with the outputs of a hazardous I/O card, by its name: makes the gate of one world."""
     plant: tuple[PlantClass, BaseModel] | None = None
     """Class and vehicle of the plant, if the rig has one."""
 
@@ -67,6 +72,9 @@ class Blueprint:
             databases=_databases(file),
             drivers=drivers,
             gates=_gates(file, drivers),
+            card_gates={
+                name: card_gate(file, name, drivers[name]) for name in file.instrument if _is_card(file, name, drivers)
+            },
             twins={
                 name: resolve(file, "instrument", name, "model")
                 for name, table in file.instrument.items()
@@ -90,18 +98,23 @@ def _gates(file: RigFile, drivers: Mapping[str, type[object]]) -> dict[str, Gate
     found: dict[str, Gate] = {}
     for name, table in file.instrument.items():
         driver = drivers[name]
-        if table.hazard and not issubclass(driver, Driver):
-            raise ConfigError(
-                f"{file.where('instrument', name, 'hazard')}: instrument.{name}.hazard = {table.hazard}: the keeper "
-                "keeps VISA instruments, not I/O cards; let a card switch a relay of an instrument that is kept"
-            )
         if not table.hazard or not issubclass(driver, Driver):
             continue
+        if table.outputs:
+            raise ConfigError(
+                f"{file.where('instrument', name, 'outputs')}: instrument.{name}.outputs: {driver.__name__} is no I/O "
+                "card; what its outputs may do stands in limits"
+            )
         try:
             found[name] = Gate(name, driver, table.limits, allow=table.allow, sequences=waveforms(table.sequences))
         except (ConfigError, ValueError) as problem:
             raise ConfigError(f"{file.where('instrument', name)}: {problem}") from problem
     return found
+
+
+def _is_card(file: RigFile, name: str, drivers: Mapping[str, type[object]]) -> bool:
+    """Whether an instrument is a hazardous I/O card."""
+    return bool(file.instrument[name].hazard) and issubclass(drivers[name], IoCard)
 
 
 def waveforms(path: Path | None) -> list[str] | None:

@@ -212,7 +212,19 @@ def _invariants(tables: Tables) -> Iterator[Finding]:
 
 
 _GUARDS = frozenset(
-    {"hazard", "safe", "safe_in", "keep_on", "watchdog", "interlock", "limits", "allow", "sequences", "action"}
+    {
+        "hazard",
+        "safe",
+        "safe_in",
+        "keep_on",
+        "watchdog",
+        "interlock",
+        "limits",
+        "allow",
+        "outputs",
+        "sequences",
+        "action",
+    }
 )
 """Keys of an instrument that guard what it can do."""
 

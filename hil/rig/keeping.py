@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from hil.errors import ConfigError
 from hil.rig.hazards import action_of, interlocks_for, readable_interlocks
 from hil.rig.waveforms import load_waveforms
-from hil.safety.plan import InterlockPlan, KeeperPlan, OutletPlan, SafeStepPlan, WatchdogPlan
+from hil.safety.plan import (
+    CardPlan,
+    InterlockPlan,
+    KeeperPlan,
+    OutletPlan,
+    OutputPlan,
+    SafeStepPlan,
+    WatchdogPlan,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
 
 
 _FEED_S = 0.5  # how long an instrument may take to answer what feeds its watchdog
+_SILENT_S = 3.0  # how long an I/O card may take to say what its clock says
 
 
 def has_keeper(file: RigFile) -> bool:
@@ -43,7 +52,8 @@ def keeper_plan(
     kept = {name: table for name, table in file.instrument.items() if _is_kept(table)}
     return KeeperPlan(
         rig=file.rig.name,
-        outlets=[_outlet(file, name, table) for name, table in kept.items()],
+        outlets=[_outlet(file, name, table) for name, table in kept.items() if not table.outputs],
+        cards=[_card(file, name, table) for name, table in kept.items() if table.outputs],
         silence_s=file.safety.silence_s,
         deadline_s=file.safety.deadline_s,
         hold_s=file.safety.hold_s,
@@ -77,6 +87,27 @@ def _outlet(file: RigFile, name: str, table: InstrumentTable) -> OutletPlan:
         safe=_steps(table.safe, file.rig.slowness),
         safe_in={phase: _steps(steps, file.rig.slowness) for phase, steps in table.safe_in.items()},
         feed_s=_FEED_S * file.rig.slowness,
+        keep_on=list(table.keep_on),
+        watchdog=None if watchdog is None else _watchdog(watchdog, file.rig.slowness),
+        action=action_of(file, name),
+        interlocks=[_read_at(file, pin, level, name) for pin, level in interlocks_for(file, name)],
+    )
+
+
+def _card(file: RigFile, name: str, table: InstrumentTable) -> CardPlan:
+    assert table.resource is not None
+    watchdog = table.watchdog
+    node, _, timer = (file.safety.timer or "").partition(".")
+    return CardPlan(
+        name=name,
+        driver=table.driver,
+        address=table.resource,
+        hazard=table.hazard,
+        outputs={port: OutputPlan(**output.model_dump()) for port, output in table.outputs.items()},
+        reserved=[timer] if node == name else [],
+        silent_s=_SILENT_S * file.rig.slowness,
+        safe=_steps(table.safe, file.rig.slowness),
+        safe_in={phase: _steps(steps, file.rig.slowness) for phase, steps in table.safe_in.items()},
         keep_on=list(table.keep_on),
         watchdog=None if watchdog is None else _watchdog(watchdog, file.rig.slowness),
         action=action_of(file, name),

@@ -33,6 +33,7 @@ UNIT_SUFFIXES = {
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _PIN = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+_OUTPUT = re.compile(r"(do|ao)_[a-z0-9_]*\*?")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _CLASS_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -52,6 +53,12 @@ def _pin(value: str) -> str:
 def _class_path(value: str) -> str:
     if not _CLASS_PATH.fullmatch(value):
         raise ValueError('a class is named "module:Class", for example "hil.io.card:IoCard"')
+    return value
+
+
+def _output(value: str) -> str:
+    if not _OUTPUT.fullmatch(value):
+        raise ValueError('an output of a card is written do_NAME or ao_NAME, or "do_fts_*" for all that begin so')
     return value
 
 
@@ -233,6 +240,21 @@ class Interlock(Table):
     level: Literal["high", "low"] = Field(description="level that permits energising")
 
 
+class Output(Table):
+    """What a test may do with an output of a hazardous I/O card; one that is not listed is not moved."""
+
+    energises: Literal["high", "low"] | None = Field(
+        default=None,
+        description='level at which it energises something: "high" is a do_ that is closed, or an ao_ that is driven '
+        'beyond quiet_v; "low" a do_ that is open; never, when left out',
+    )
+    quiet_v: float = Field(
+        default=0.0, ge=0.0, description="magnitude up to which an ao_ that energises does not yet [V]"
+    )
+    min_v: float | None = Field(default=None, description="least voltage an ao_ may be driven to [V]")
+    max_v: float | None = Field(default=None, description="largest voltage an ao_ may be driven to [V]")
+
+
 class Calibration(Table):
     """The calibration of one instrument."""
 
@@ -271,6 +293,11 @@ class InstrumentTable(Table):
         default_factory=list[str],
         description="headers of commands that tests may send beside those the driver declares, for example CAL:DATE?",
     )
+    outputs: dict[Annotated[str, AfterValidator(_output)], Output] = Field(
+        default_factory=dict["str", "Output"],
+        description='of a hazardous I/O card: its outputs that tests may move, by name, or "do_fts_*" for all that '
+        "begin so; no other is moved",
+    )
     sequences: Path | None = Field(
         default=None, description="TOML file of the waveforms that may be loaded, by SHA-256; any when left out"
     )
@@ -304,6 +331,8 @@ class InstrumentTable(Table):
         if self.hazard == 0:
             if self.action is not None:
                 raise ValueError(f"action = {self.action!r} asks for a permit, hazard = 0 needs none; give a hazard")
+            if self.outputs:
+                raise ValueError("outputs lists what a hazardous card may be made to do; give a hazard")
             return self
         for phase, steps in {"": self.safe, **self.safe_in}.items():
             if not (steps or phase) or any(step.query is None for step in steps):
@@ -314,6 +343,14 @@ class InstrumentTable(Table):
                 )
         if self.watchdog is None and self.interlock is None:
             raise ValueError(f"hazard = {self.hazard} needs a watchdog or an interlock")
+        for name, output in self.outputs.items():
+            if output.energises == "low" and self.watchdog is not None:
+                raise ValueError(
+                    f"outputs.{name} energises when it is open, and a watchdog opens every output: wire it the other "
+                    "way round, or take the watchdog out"
+                )
+            if output.energises == "low" and name.startswith("ao_"):
+                raise ValueError(f'outputs.{name} is an analog output: it energises "high", when it is driven')
         if self.hazard == 3 and (self.watchdog is None or self.interlock is None):
             raise ValueError("hazard = 3 needs both a watchdog and an interlock")
         return self
@@ -542,7 +579,7 @@ NAMES_IN_BASE = NAMED_TABLES - {"invariant"}
 """Those whose names stand in the base, once."""
 
 SUB_TABLES: Mapping[str, type[Table]] = {
-    "safe": SafeStep, "watchdog": Watchdog, "interlock": Interlock, "calibration": Calibration,
+    "safe": SafeStep, "watchdog": Watchdog, "interlock": Interlock, "outputs": Output, "calibration": Calibration,
 }  # fmt: skip
 """Tables inside ``[instrument.NAME]``."""
 

@@ -16,6 +16,7 @@ from hil.toml_lines import did_you_mean
 if TYPE_CHECKING:
     from hil.clock import Clock
     from hil.rig.model import InstrumentTable
+    from hil.safety.sequence import Line
     from hil.visa.driver import Driver
 
 PHASES: tuple[Phase, ...] = get_args(Phase)
@@ -32,11 +33,11 @@ class SafeState:
     def __init__(self, clock: Clock) -> None:
         self.phase: Phase = "powered"
         self._clock = clock
-        self._outputs: dict[str, tuple[InstrumentTable, Driver]] = {}
+        self._outputs: dict[str, tuple[InstrumentTable, Line]] = {}
 
-    def add(self, name: str, table: InstrumentTable, driver: Driver) -> None:
-        """Make an instrument safe at the end."""
-        self._outputs[name] = (table, driver)
+    def add(self, name: str, table: InstrumentTable, line: Line) -> None:
+        """Make an instrument safe at the end, over this line to it."""
+        self._outputs[name] = (table, line)
 
     def enter(self, phase: str) -> None:
         """The articles are in another phase: another safe sequence holds.
@@ -54,16 +55,16 @@ class SafeState:
         """Run all sequences, once; what is not safe, one sentence for each step that failed."""
         troubles: list[str] = []
         outputs, self._outputs = self._outputs, {}
-        for name, (table, driver) in outputs.items():
+        for name, (table, line) in outputs.items():
             steps = table.safe_in.get(self.phase, table.safe)
             if not steps:
                 troubles.append(f"UNSAFE: {name}: held as it is in phase {self.phase}; call the test lead")
-            results = run_sequence(steps, _Line(driver), lambda: self._clock.now)
+            results = run_sequence(steps, line, lambda: self._clock.now)
             troubles += [f"UNSAFE: {name}: {result.trouble}" for result in results if result.trouble]
         return troubles
 
 
-class _Line:
+class DriverLine:
     """An instrument through its driver's session."""
 
     def __init__(self, driver: Driver) -> None:

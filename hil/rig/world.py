@@ -14,6 +14,7 @@ from hil.closed import nearest
 from hil.errors import HilError
 from hil.faults import Fault, FaultInjector, Injection
 from hil.io.card import IoCard
+from hil.io.gated_card import GatedCard
 from hil.io.sim_card import SimIoCard
 from hil.noise import Streams
 from hil.rig.hazards import action_of, interlocks_for, readable_interlocks
@@ -257,7 +258,7 @@ class Rig:
         Nothing is done on a rig without such a timer, or whose card is not simulated here.
         """
         node, _, port = (self.file.safety.timer or "").partition(".")
-        if isinstance(self.instruments.get(node), SimIoCard) and self._pulses is None:
+        if isinstance(self.instruments.get(node), SimIoCard | GatedCard) and self._pulses is None:
             card = SimIoCard(node, self.wiring, timeline=Timeline(self.clock), ports=[port], ohms={})
             self._pulses = PulseTrain(self.clock, card, port)
 

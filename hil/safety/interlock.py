@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hil.errors import HilError, InstrumentError
 from hil.io.card import CardAtAddress
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
     from hil.clock import WallClock
     from hil.safety.plan import InterlockPlan
+
+
+class LevelReader(Protocol):
+    """A card that the keeper holds anyway: it is asked, and not opened a second time."""
+
+    def level(self, port: str) -> bool | None:
+        """What a discrete channel read last; None when it was never told; raises HilError when it cannot be known."""
+        ...
 
 
 class Interlocks:
@@ -35,16 +43,21 @@ class Interlocks:
         self._plans = plans
         self._readable = readable
         self._cards: dict[str, CardAtAddress] = {}
+        self._kept: Mapping[str, LevelReader] = {}
 
-    def open(self) -> None:
+    def open(self, kept: Mapping[str, LevelReader] | None = None) -> None:
         """Open the cards.
+
+        Args:
+            kept: cards that the keeper holds already, by address: they have one owner.
 
         Raises:
             InstrumentError: when one cannot be opened, or does not have a channel.
         """
+        self._kept = kept or {}
         every = [*(plan for plans in self._plans.values() for plan in plans), *self._readable.values()]
         for plan in every:
-            if plan.address not in self._cards:
+            if plan.address not in self._cards and plan.address not in self._kept:
                 ports = sorted({other.port for other in every if other.address == plan.address})
                 self._cards[plan.address] = card_class(plan).at(
                     plan.address, plan.name, timeline=self._timeline, ports=ports
@@ -62,15 +75,22 @@ class Interlocks:
         return self._why_open(plan)
 
     def _why_open(self, plan: InterlockPlan) -> str:
-        card = self._cards.get(plan.address)
         try:
-            last = None if card is None else card.level(plan.port).last
+            level = self._level(plan)
         except HilError as problem:  # what a card said before its connection was lost proves nothing
             return f"interlock {plan} cannot be read: {problem}"
-        if last is not None and bool(last.value) is (plan.level == "high"):
+        if level is not None and level is (plan.level == "high"):
             return ""
-        found = "nothing yet" if last is None else "high" if last.value else "low"
+        found = "nothing yet" if level is None else "high" if level else "low"
         return f"interlock {plan} reads {found}"
+
+    def _level(self, plan: InterlockPlan) -> bool | None:
+        kept = self._kept.get(plan.address)
+        if kept is not None:
+            return kept.level(plan.port)
+        card = self._cards.get(plan.address)
+        last = None if card is None else card.level(plan.port).last
+        return None if last is None else bool(last.value)
 
     def close(self) -> None:
         """Close the cards."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hil.clock import boot_ns
 from hil.safety.errors import LeaseError
-from hil.safety.outlet import Outlet, SafeOrder
+from hil.safety.outlet import SafeOrder
 from hil.units import ms, s
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from hil.clock import Event, WallClock
     from hil.safety.lease import Lease, Takeover
+    from hil.safety.outlet import Kept
     from hil.safety.plan import KeeperPlan
     from hil.safety.record import KeeperRecord
 
@@ -82,7 +83,7 @@ class Keeper:
         self._lease = lease
         self._record = record
         self._why_not = why_not
-        self._outlets: dict[str, Outlet] = {}
+        self._outlets: dict[str, Kept] = {}
         self._test: Test | None = None
         self._hold_until_ns: int | None = None
         self._held_since_ns = 0
@@ -98,7 +99,7 @@ class Keeper:
         clock.every(_PERMIT_NS, self._look_at_permits)
         clock.every(round(plan.lease_s * s / _RENEWALS), self._renew)
 
-    def serve(self, outlets: Mapping[str, Outlet]) -> None:
+    def serve(self, outlets: Mapping[str, Kept]) -> None:
         """Take over the outlets and make the rig safe once, so that its state is known before anything is used."""
         self._outlets = dict(outlets)
         for outlet in outlets.values():

@@ -24,7 +24,7 @@ from hil.visa.scpi.errors import ScpiError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hil.safety.plan import OutletPlan, SafeStepPlan
+    from hil.safety.plan import KeptPlan, OutletPlan, SafeStepPlan
     from hil.visa.gate import Gate
     from hil.visa.upstream import Upstream
 
@@ -86,6 +86,32 @@ class SafeOrder:
         return "; ".join(result.trouble for result in self.results if result.trouble)
 
 
+class Kept(Protocol):
+    """One hazardous part as the keeper orders it about: an instrument, an I/O card, a bus."""
+
+    @property
+    def plan(self) -> KeptPlan:
+        """What the rig file says of it."""
+        ...
+
+    @property
+    def door(self) -> str:
+        """Where the test reaches it, as it opens such a part."""
+        ...
+
+    def start(self) -> None:
+        """Serve from now on."""
+        ...
+
+    def order(self, order: SafeOrder | None) -> None:
+        """Have it made safe, before anything else; None ends it. Any thread may call."""
+        ...
+
+    def join(self, within_s: float) -> bool:
+        """Wait for the end; False when it still hangs."""
+        ...
+
+
 class Outlet:
     """One hazardous instrument.
 
@@ -117,6 +143,11 @@ class Outlet:
     def port(self) -> int:
         """The TCP port on loopback at which the test reaches it."""
         return self._loopback.port
+
+    @property
+    def door(self) -> str:
+        """Its VISA resource for the test."""
+        return f"TCPIP0::127.0.0.1::{self.port}::SOCKET"
 
     def start(self) -> None:
         """Serve from now on."""

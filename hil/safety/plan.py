@@ -50,23 +50,14 @@ class InterlockPlan(_Part):
         return f"{self.name}.{self.port} {self.level}"
 
 
-class OutletPlan(_Part):
-    """One hazardous instrument."""
+class KeptPlan(_Part):
+    """One hazardous part of a rig: what is true of an instrument, an I/O card and a bus alike."""
 
     name: str
-    driver: str
-    resource: str
     hazard: int
-    serial: str | None = None
-    limits: dict[str, float] = Field(default_factory=dict)
-    allow: list[str] = Field(default_factory=list)
-    sequences: list[str] | None = None
     safe: list[SafeStepPlan]
     safe_in: dict[str, list[SafeStepPlan]] = Field(default_factory=dict)
-    feed_s: float = 0.5
-    """How long it may take to answer what feeds its watchdog [s]."""
     keep_on: list[str] = Field(default_factory=list)
-    watchdog: WatchdogPlan | None = None
     interlocks: list[InterlockPlan] = Field(default_factory=list[InterlockPlan])
     action: str = ""
     """What must have been permitted in the test before an output is energised; "" asks for no permit."""
@@ -76,11 +67,48 @@ class OutletPlan(_Part):
         return self.safe_in.get(phase, self.safe)
 
 
+class OutletPlan(KeptPlan):
+    """One hazardous VISA instrument."""
+
+    driver: str
+    resource: str
+    serial: str | None = None
+    limits: dict[str, float] = Field(default_factory=dict)
+    allow: list[str] = Field(default_factory=list)
+    sequences: list[str] | None = None
+    feed_s: float = 0.5
+    """How long it may take to answer what feeds its watchdog [s]."""
+    watchdog: WatchdogPlan | None = None
+
+
+class OutputPlan(_Part):
+    """What an output of an I/O card may be made to do; the keys are those of the rig file."""
+
+    energises: Level | None = None
+    quiet_v: float = 0.0
+    min_v: float | None = None
+    max_v: float | None = None
+
+
+class CardPlan(KeptPlan):
+    """One hazardous I/O card."""
+
+    driver: str
+    address: str
+    outputs: dict[str, OutputPlan]
+    reserved: list[str] = Field(default_factory=list)
+    """Outputs that only the keeper moves."""
+    silent_s: float = 3.0
+    """How long it may take to say what its clock says [s]."""
+    watchdog: WatchdogPlan | None = None
+
+
 class KeeperPlan(_Part):
     """A rig's hazards, and what the keeper allows a test."""
 
     rig: str
-    outlets: list[OutletPlan]
+    outlets: list[OutletPlan] = Field(default_factory=list[OutletPlan])
+    cards: list[CardPlan] = Field(default_factory=list[CardPlan])
     silence_s: float
     deadline_s: float
     hold_s: float
@@ -99,3 +127,8 @@ class KeeperPlan(_Part):
     """The phase whose safe sequences make the rig safe to begin with."""
     safe_only: bool = False
     """Make the rig safe, whoever left it how, and end."""
+
+    @property
+    def kept(self) -> Sequence[KeptPlan]:
+        """All hazardous parts."""
+        return (*self.outlets, *self.cards)

@@ -6,7 +6,6 @@ safe. 14: UNSAFE; the lease is kept. 13: the keeper could not begin, and nothing
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
@@ -17,29 +16,29 @@ import traceback
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from hil.clock import WallClock
-from hil.errors import HilError, InstrumentError
+from hil.errors import HilError
+from hil.safety.card_outlet import CardOutlet
 from hil.safety.control import ControlSocket
 from hil.safety.grant import Grant
 from hil.safety.interlock import Interlocks
 from hil.safety.keeper import Keeper, State
 from hil.safety.lease import Lease, Takeover
-from hil.safety.outlet import Outlet
+from hil.safety.opening import open_card, open_outlet
 from hil.safety.permits import Permits
-from hil.safety.plan import KeeperPlan
+from hil.safety.plan import CardPlan, KeeperPlan, KeptPlan
 from hil.safety.pulses import KeptPulses
 from hil.safety.record import KeeperRecord
-from hil.visa.driver import Driver
-from hil.visa.gate import Gate
-from hil.visa.upstream import Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from hil.safety.control import Message, Peer
-    from hil.safety.plan import OutletPlan
+    from hil.safety.outlet import Kept
+
+Plan = TypeVar("Plan", bound=KeptPlan)
 
 UNSAFE = 14
 ERROR = 13
@@ -82,15 +81,16 @@ class _Process:
         self._clock = clock
         self._lease: Lease | Takeover = lease
         self._record = record
-        interlocks = {outlet.name: outlet.interlocks for outlet in plan.outlets}
+        interlocks = {part.name: part.interlocks for part in plan.kept}
         self._interlocks = Interlocks(clock, interlocks, plan.readable)
         self._keeper = Keeper(plan, clock, lease, record, self._interlocks.why_not)
         self._keeper.not_permitted = self._not_permitted
         register = None if plan.authority is None else Path(plan.authority)
         self._permits = Permits(plan.rig, register, self._interlocks.why_open)
-        self._actions = {outlet.name: outlet.action for outlet in plan.outlets if outlet.action}
-        self._pulses = None if plan.timer is None else KeptPulses(plan.timer, self._has_progress, self._no_pulses)
-        self._outlets: dict[str, Outlet] = {}
+        self._actions = {part.name: part.action for part in plan.kept if part.action}
+        self._pulses: KeptPulses | None = None
+        self._outlets: dict[str, Kept] = {}
+        self._cards: dict[str, CardOutlet] = {}
         self._folder = ""
         self._starter = os.getppid()
 
@@ -103,7 +103,7 @@ class _Process:
         keeper, clock = self._keeper, self._clock
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._asked_to_end)
-        phased = [outlet.name for outlet in self._plan.outlets if outlet.safe_in]
+        phased = [part.name for part in self._plan.kept if part.safe_in]
         if isinstance(self._lease, Takeover) and phased and not self._plan.safe_only:
             return self._refuse(
                 f"the last keeper of {self._plan.rig} ended without a safe state, and nobody knows in which phase the "
@@ -126,8 +126,7 @@ class _Process:
         if self._plan.safe_only:
             _say(state=keeper.state.value)
             return self._end()
-        if self._pulses is not None:
-            self._pulses.start()
+        self._start_pulses()
         self._serve()
         self._await(lambda: keeper.over, "the end of the run")
         return self._end()
@@ -146,29 +145,35 @@ class _Process:
         self._clock.post(partial(self._keeper.end, f"signal {signal.Signals(number).name} asked the keeper to end"))
 
     def _open(self) -> str:
-        """Open every instrument and prepare it; what went wrong, "" when nothing did."""
+        """Open every part and prepare it; what went wrong, "" when nothing did."""
         troubles: list[str] = []
-        try:
-            self._interlocks.open()
-        except (HilError, ImportError, AttributeError, OSError) as problem:
-            troubles.append(str(problem))
-        for plan in self._plan.outlets:
+        for opening in self._openings():
             try:
-                self._outlets[plan.name] = self._outlet(plan)
+                opening()
             except (HilError, ImportError, AttributeError, OSError) as problem:
                 troubles.append(str(problem))
         return "; ".join(troubles)
 
-    def _outlet(self, plan: OutletPlan) -> Outlet:
-        upstream = Upstream.open(plan.resource, plan.name)
-        module, _, name = plan.driver.partition(":")
-        driver: object = getattr(importlib.import_module(module), name)
-        if not (isinstance(driver, type) and issubclass(driver, Driver)):
-            raise InstrumentError(f"{plan.name}: {plan.driver} is no driver")
-        driver.recognise(upstream.identity, name=plan.name, serial=plan.serial, where=plan.resource)
-        gate = Gate(plan.name, driver, plan.limits, allow=plan.allow, sequences=plan.sequences)
-        self._record.write("opened", outlet=plan.name, resource=plan.resource, identity=str(upstream.identity))
-        return Outlet(plan, gate, upstream, self._keeper)
+    def _openings(self) -> Iterator[Callable[[], object]]:
+        for plan in self._plan.outlets:
+            yield partial(self._keep, open_outlet, plan)
+        for plan in self._plan.cards:
+            yield partial(self._keep, open_card, plan)
+        yield lambda: self._interlocks.open(self._cards)
+
+    def _keep(self, opening: Callable[[Plan, Keeper, KeeperRecord], Kept], plan: Plan) -> None:
+        found = self._outlets[plan.name] = opening(plan, self._keeper, self._record)
+        if isinstance(plan, CardPlan) and isinstance(found, CardOutlet):
+            self._cards[plan.address] = found
+
+    def _start_pulses(self) -> None:
+        """Retrigger the hardware timer from now on, if there is one; by the card's own outlet where it is kept."""
+        timer = self._plan.timer
+        if timer is not None:
+            card = self._cards.get(timer.address)
+            switch = None if card is None else partial(card.pulse, timer.port)
+            self._pulses = KeptPulses(timer, self._has_progress, self._no_pulses, switch=switch)
+            self._pulses.start()
 
     def _refuse(self, trouble: str) -> int:
         """Nothing could be opened: nothing was changed, and the lease goes back as it was found."""
@@ -213,12 +218,10 @@ class _Process:
             lambda pid: clock.post(lambda: self._gone(pid)),
             starter=self._starter,
         )
-        doors = {name: f"TCPIP0::127.0.0.1::{outlet.port}::SOCKET" for name, outlet in self._outlets.items()}
+        doors = {name: outlet.door for name, outlet in self._outlets.items()}
         self._record.sync()
-        within_ms = [sum(step.within_ms for step in outlet.safe) for outlet in self._plan.outlets]
-        within_ms += [
-            sum(step.within_ms for step in steps) for outlet in self._plan.outlets for steps in outlet.safe_in.values()
-        ]
+        sequences = [steps for part in self._plan.kept for steps in (part.safe, *part.safe_in.values())]
+        within_ms = [sum(step.within_ms for step in steps) for steps in sequences]
         answer_s = max(within_ms, default=0.0) / 1000.0 + _SLACK_S
         _say(control=str(path), pid=os.getpid(), doors=doors, answer_s=answer_s)
 

@@ -6,6 +6,7 @@ The timer's time must be several periods long: a pulse that is late, as one may 
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hil.clock import WallClock
@@ -58,12 +59,21 @@ class KeptPulses:
         plan: card and output.
         may: whether there is progress; asked before every pulse.
         lost: called once when the card is lost, with why.
+        switch: moves the output of a card that the keeper holds anyway; the card is opened unless it is given.
     """
 
-    def __init__(self, plan: InterlockPlan, may: Callable[[], bool], lost: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        plan: InterlockPlan,
+        may: Callable[[], bool],
+        lost: Callable[[str], None],
+        *,
+        switch: Callable[[bool], None] | None = None,
+    ) -> None:
         self._plan = plan
         self._may = may
         self._lost = lost
+        self._switch = switch
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pulses", daemon=True)
 
@@ -84,14 +94,20 @@ class KeptPulses:
 
     def _pulse(self) -> None:
         plan, clock = self._plan, WallClock(max_lateness_ns=_LATE_NS)
+        if self._switch is not None:
+            self._give(clock, self._switch)
+            return
         card = card_class(plan).at(plan.address, plan.name, timeline=Timeline(clock), ports=[plan.port])
-        high = False
         try:
-            while not self._ended.is_set():
-                clock.sleep(_HALF_NS)
-                wanted = self._may() and not high
-                if wanted is not high:
-                    high = wanted
-                    card.switch(plan.port, on=high)
+            self._give(clock, partial(card.switch, plan.port))
         finally:
             card.close()
+
+    def _give(self, clock: Clock, switch: Callable[[bool], None]) -> None:
+        high = False
+        while not self._ended.is_set():
+            clock.sleep(_HALF_NS)
+            wanted = self._may() and not high
+            if wanted is not high:
+                high = wanted
+                switch(high)

@@ -11,6 +11,7 @@ from hil.clock import Phase
 from hil.errors import HilError, InstrumentError
 from hil.io import stream
 from hil.io.card import QUANTITIES, kind_of
+from hil.sim.card_watchdog import CardWatchdog
 from hil.sim.stream_session import StreamSession
 from hil.sim.tcp import TcpPort
 
@@ -39,6 +40,7 @@ class CardServer:
     def __init__(self, card: IoCard, clock: Clock, *, port: int = 0, clients: Literal["one", "many"] = "many") -> None:
         self._card = card
         self._clock = clock
+        self._watchdog = CardWatchdog(card, clock)
         self._tcp = TcpPort(clock, self._session, port=port, clients=clients, name=card.name)
 
     @property
@@ -57,19 +59,21 @@ class CardServer:
 
     def close(self) -> None:
         """Close the port and every connection; the card's outputs stay as they are."""
+        self._watchdog.stop()
         self._tcp.close()
 
     def _session(self, connection: Connection) -> _Client:
-        return _Client(self._card, self._clock, connection)
+        return _Client(self._card, self._clock, connection, self._watchdog)
 
 
 class _Client(StreamSession):
     """One client of the card."""
 
-    def __init__(self, card: IoCard, clock: Clock, connection: Connection) -> None:
+    def __init__(self, card: IoCard, clock: Clock, connection: Connection, watchdog: CardWatchdog) -> None:
         super().__init__(connection)
         self._card = card
         self._clock = clock
+        self._watchdog = watchdog
         worth = card.accuracy
         self.say(stream.Hello(stream.PROTOCOL, card.name, card.ports, worth.volts, worth.amps, worth.stamp_ns))
         self._ends = [self._follow(port, quantity, signal) for port, quantity, signal in _signals(card)]
@@ -86,13 +90,26 @@ class _Client(StreamSession):
             case stream.AskTime():
                 self.say(stream.Time(question.id, now_ns))
             case stream.Drive():
-                self._do(question.id, lambda: self._card.drive(question.channel, question.volts))
+                self._do(question.id, lambda: self._drive(question.channel, question.volts))
             case stream.Release():
                 self._do(question.id, lambda: self._card.release(question.channel))
             case stream.Switch():
-                self._do(question.id, lambda: self._card.switch(question.channel, question.on))
+                self._do(question.id, lambda: self._switch(question.channel, question.on))
+            case stream.Guard():
+                self._do(question.id, lambda: self._watchdog.guard(question.timeout_ms))
+            case stream.Feed():
+                self._do(question.id, self._watchdog.feed)
             case _:
                 raise InstrumentError(f"{self._card.name}: a client said {question}, which only a card says")
+
+    def _drive(self, channel: str, volts: float) -> None:
+        self._watchdog.demand()
+        self._card.drive(channel, volts)
+
+    def _switch(self, channel: str, on: bool) -> None:
+        if on:
+            self._watchdog.demand()
+        self._card.switch(channel, on)
 
     def _do(self, number: int, action: Callable[[], None]) -> None:
         """Do it, and acknowledge when everything that follows from it at this instant has been said."""

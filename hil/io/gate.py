@@ -1,0 +1,108 @@
+"""The gate before a hazardous I/O card: which outputs a test may move, how far, and what energises something.
+
+What a test may say is read as the card would read it. Outputs that are not listed are refused, and so is what is beyond
+an output's bounds; nothing is clipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from hil.closed import nearest
+from hil.io import stream
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+Move: TypeAlias = stream.Drive | stream.Release | stream.Switch
+"""What moves an output."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRule:
+    """What an output of a card may be made to do."""
+
+    energises: Literal["high", "low"] | None = None
+    """At which level it energises something: closed or driven, or open; None for never."""
+    quiet_v: float = 0.0
+    """Magnitude up to which a driven output energises nothing [V]."""
+    min_v: float | None = None
+    """Least voltage it may be driven to [V]."""
+    max_v: float | None = None
+    """Largest voltage it may be driven to [V]."""
+
+
+class Ruling(NamedTuple):
+    """What the gate says of one message."""
+
+    refusal: str = ""
+    """Why it may not pass; "" when it may."""
+    energises: bool = False
+    """Whether it energises something, so that the interlock is asked first."""
+    quiets: bool = False
+    """Whether nothing that this card does is energised afterwards."""
+
+
+class CardGate:
+    """What a test may say to one card; remembers which outputs it has energised.
+
+    Args:
+        name: what the rig calls the card.
+        outputs: its outputs by name, or by the beginning of their names with a ``*`` behind it; the longest fits.
+        reserved: outputs that only the keeper moves.
+    """
+
+    def __init__(self, name: str, outputs: Mapping[str, OutputRule], *, reserved: Collection[str] = ()) -> None:
+        self.name = name
+        self._outputs = dict(outputs)
+        self._reserved = frozenset(reserved)
+        self._live: set[str] = set()
+
+    def rule(self, move: Move) -> Ruling:
+        """Whether a message may pass, and what it does; :meth:`passed` says that it did."""
+        rule = self.rule_of(move.channel)
+        shown = f"{self.name}.{move.channel}"
+        if move.channel in self._reserved:
+            return Ruling(f"{shown} is moved by the keeper alone")
+        if rule is None:
+            listed = [name for name in self._outputs if not name.endswith("*")]
+            return Ruling(f"{shown} is not on the list of outputs that may be moved; {nearest(move.channel, listed)}")
+        if isinstance(move, stream.Drive):
+            if rule.max_v is not None and not move.volts <= rule.max_v:
+                return Ruling(f"{move.volts:g} V is refused: {shown} may be driven to {rule.max_v:g} V at most")
+            if rule.min_v is not None and not move.volts >= rule.min_v:
+                return Ruling(f"{move.volts:g} V is refused: {shown} may be driven to {rule.min_v:g} V at least")
+        energises = _energises(rule, move)
+        return Ruling("", energises, not energises and self._live == {move.channel})
+
+    def passed(self, move: Move) -> None:
+        """A message was let through."""
+        rule = self.rule_of(move.channel)
+        if rule is not None and _energises(rule, move):
+            self._live.add(move.channel)
+        else:
+            self._live.discard(move.channel)
+
+    def all_safe(self) -> None:
+        """The safe sequence has run: nothing is energised by the test."""
+        self._live.clear()
+
+    def rule_of(self, channel: str) -> OutputRule | None:
+        """What an output may be made to do; None for one that is not listed."""
+        if channel in self._outputs:
+            return self._outputs[channel]
+        fitting = [name for name in self._outputs if name.endswith("*") and channel.startswith(name[:-1])]
+        return self._outputs[max(fitting, key=len)] if fitting else None
+
+
+def _energises(rule: OutputRule, move: Move) -> bool:
+    if rule.energises is None:
+        return False
+    match move:
+        case stream.Switch():
+            return move.on is (rule.energises == "high")
+        case stream.Drive():
+            return not abs(move.volts) <= rule.quiet_v
+        case stream.Release():
+            return False

@@ -1,0 +1,80 @@
+"""Opening what a keeper keeps: from what the rig file says of a part to what serves it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from hil.errors import InstrumentError
+from hil.io import card_words
+from hil.io.gate import CardGate, OutputRule
+from hil.io.kept_card import KeptCard
+from hil.io.stream_card import StreamCard
+from hil.safety.card_outlet import CardOutlet
+from hil.safety.outlet import Outlet
+from hil.visa.driver import Driver
+from hil.visa.gate import Gate
+from hil.visa.upstream import Upstream
+
+if TYPE_CHECKING:
+    from hil.safety.keeper import Keeper
+    from hil.safety.plan import CardPlan, OutletPlan
+    from hil.safety.record import KeeperRecord
+
+
+def open_outlet(plan: OutletPlan, keeper: Keeper, record: KeeperRecord) -> Outlet:
+    """Open a VISA instrument.
+
+    Raises:
+        InstrumentError: when it does not answer, or is another one.
+    """
+    upstream = Upstream.open(plan.resource, plan.name)
+    driver = _class(plan.driver)
+    if not issubclass(driver, Driver):
+        raise InstrumentError(f"{plan.name}: {plan.driver} is no driver")
+    driver.recognise(upstream.identity, name=plan.name, serial=plan.serial, where=plan.resource)
+    gate = Gate(plan.name, driver, plan.limits, allow=plan.allow, sequences=plan.sequences)
+    record.write("opened", outlet=plan.name, resource=plan.resource, identity=str(upstream.identity))
+    return Outlet(plan, gate, upstream, keeper)
+
+
+def open_card(plan: CardPlan, keeper: Keeper, record: KeeperRecord) -> CardOutlet:
+    """Open an I/O card.
+
+    Raises:
+        InstrumentError: when it does not answer, or does not have the channels that keep it safe.
+    """
+    if not issubclass(_class(plan.driver), StreamCard):
+        raise InstrumentError(
+            f"{plan.name}: {plan.driver} cannot be kept: the keeper speaks the messages of hil.io.stream; name "
+            "hil.io.stream_card:StreamCard"
+        )
+    card = KeptCard(plan.name, plan.address)
+    try:
+        card.require(channels_of(plan))
+    except InstrumentError:
+        card.close()
+        raise
+    rules = {name: OutputRule(**output.model_dump()) for name, output in plan.outputs.items()}
+    record.write("opened", outlet=plan.name, resource=plan.address, identity=card.hello.card)
+    return CardOutlet(plan, CardGate(plan.name, rules, reserved=plan.reserved), card, keeper)
+
+
+def channels_of(plan: CardPlan) -> list[str]:
+    """The channels that a card must have: its listed outputs, what its safe sequences move and read, interlocks."""
+    found = [name for name in plan.outputs if not name.endswith("*")] + list(plan.reserved)
+    for steps in (plan.safe, *plan.safe_in.values()):
+        for step in steps:
+            moved = None if step.write is None else card_words.channel_of(step.write)
+            found += [] if moved is None else [moved]
+            found += [] if step.query is None else [channel for channel, _ in card_words.readings(step.query)]
+    found += [lock.port for lock in plan.interlocks if lock.address == plan.address]
+    return list(dict.fromkeys(found))
+
+
+def _class(name: str) -> type[object]:
+    module, _, attribute = name.partition(":")
+    found: object = getattr(importlib.import_module(module), attribute)
+    if not isinstance(found, type):
+        raise InstrumentError(f"{name} is no class")
+    return found

@@ -1,0 +1,182 @@
+"""A hazardous I/O card in the keeper: what passes the gate, and what stands on its pins however the test ends."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from card_bench import OUTPUTS, WATCHDOG, KeptStand, Stand
+from keeper_bench import PATIENCE_S
+
+from hil.errors import InstrumentError
+from hil.io import stream
+from hil.io.gate import CardGate, OutputRule
+from hil.io.kept_card import KeptCard
+from hil.safety.keeper import State
+from hil.safety.opening import channels_of
+from hil.safety.plan import SafeStepPlan
+from hil.signal import HIGH
+from hil.units import ms, s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def stand() -> Iterator[Stand]:
+    with Stand() as opened:
+        yield opened
+
+
+@pytest.fixture
+def kept(tmp_path: Path, stand: Stand) -> Iterator[Callable[..., KeptStand]]:
+    """``kept(...)`` opens a keeper of the stand; it is closed with the test."""
+    opened: list[KeptStand] = []
+
+    def open_one(**fields: object) -> KeptStand:
+        made = KeptStand(tmp_path, stand, **fields)  # type: ignore[arg-type]  # as KeptStand takes them
+        made.__enter__()
+        opened.append(made)
+        return made
+
+    yield open_one
+    for made in opened:
+        made.__exit__()
+
+
+def test_the_test_has_the_card_as_it_is_with_its_own_stamps(stand, kept):
+    rig = kept()
+    rig.begin()
+    card = rig.card()
+    assert card.accuracy.stamp_ns < 50 * ms
+    card.switch("do_arm", on=True)
+    card.level("di_arm").expect(HIGH, within=1 * s)
+    card.drive("ao_heater", 4.0)
+    card.volts("ai_heater").expect(above=3.9, within=1 * s)
+    card.close()
+
+
+def test_what_is_not_listed_or_beyond_its_bounds_never_reaches_a_pin(stand, kept):
+    rig = kept(reserved=["do_timer"], outputs={**OUTPUTS, "do_timer": OUTPUTS["do_arm"]})
+    rig.begin()
+    card = rig.card()
+    with pytest.raises(InstrumentError, match=r"keeper: 6 V is refused: stand\.ao_heater may be driven to 5 V at most"):
+        card.drive("ao_heater", 6.0)
+    with socket.create_connection(("127.0.0.1", rig.outlet.port)) as second:  # one owner
+        second.settimeout(PATIENCE_S)
+        assert second.recv(1) == b""
+    card.close()
+    assert stand.volts("heater") == 0.0
+    assert "may be driven to 5 V" in str(rig.recorded("refused")[0]["why"])
+
+
+def test_nothing_is_energised_before_a_test_has_begun(stand, kept):
+    rig = kept()
+    rig.await_state(State.SAFE)
+    card = rig.card()
+    card.switch("do_lamp", on=True)  # energises nothing
+    with pytest.raises(InstrumentError, match="keeper: no test has begun"):
+        card.switch("do_arm", on=True)
+    card.close()
+    assert stand.volts("arm") == 0.0
+    assert stand.volts("lamp") > 20.0
+
+
+def test_the_interlock_on_the_same_card_is_read_by_its_one_owner(stand, kept):
+    rig = kept(interlocked=True)
+    rig.begin()
+    card = rig.card()
+    with pytest.raises(InstrumentError, match=r"interlock stand\.di_key high reads low"):
+        card.switch("do_arm", on=True)
+    stand.do(lambda: stand.key.drive(28.0, 1.0))
+    card.level("di_key").expect(HIGH, within=1 * s)
+    card.switch("do_arm", on=True)
+    assert stand.do(lambda: stand.server._tcp.connections) == 1
+    stand.do(stand.key.release)
+    stand.await_volts("arm", below=1.0)
+    rig.await_state(State.SAFE)
+    assert "di_key high reads low" in str(rig.recorded("tripped")[0]["why"])
+    with pytest.raises(InstrumentError, match="was lost"):
+        card.switch("do_lamp", on=True)
+    card.close()
+
+
+def test_pins_are_low_and_read_back_when_the_test_makes_no_progress(stand, kept):
+    rig = kept(silence_s=0.2)
+    rig.begin()
+    card = rig.card()
+    card.switch("do_arm", on=True)
+    card.drive("ao_heater", 4.0)  # and the test stands still
+    stand.await_volts("arm", below=1.0)
+    assert rig.await_state(State.SAFE, State.UNSAFE) is State.SAFE
+    assert stand.volts("heater") == 0.0
+    steps = rig.recorded("step")[-2:]
+    assert [(step["step"], step["answer"]) for step in steps] == [("do_arm open", "low"), ("ao_heater released", "0")]
+    card.close()
+
+
+def test_a_pin_that_stays_high_is_unsafe_and_named(stand, kept):
+    rig = kept(silence_s=0.2)
+    rig.begin()
+    stand.do(lambda: stand.wiring.pin("box.arm").drive(28.0, 0.1))  # a welded relay behind the card
+    rig.await_state(State.UNSAFE)
+    assert "'di_arm' was to read 'low' within 300 ms; found 'high'" in rig.keeper.trouble
+    assert rig.recorded("step")[-1]["answer"] == "0"  # the other step was done all the same
+
+
+def test_the_safe_sequence_has_a_connection_of_its_own_when_the_network_breaks(stand, kept):
+    rig = kept()
+    rig.begin()
+    card = rig.card()
+    card.switch("do_arm", on=True)
+    stand.do(stand.server.drop)
+    stand.await_volts("arm", below=1.0)
+    assert rig.await_state(State.SAFE, State.UNSAFE) is State.SAFE
+    assert rig.recorded("reopening")
+    card.close()
+
+
+def test_the_cards_watchdog_opens_its_outputs_when_the_keeper_stands_still(stand, kept):
+    rig = kept(watchdog=WATCHDOG)
+    rig.begin()
+    card = rig.card()
+    card.switch("do_arm", on=True)
+    with pytest.raises(InstrumentError, match="only the keeper sets and feeds the watchdog"):
+        card._said.command(lambda number: stream.Guard(number, 0), "the watchdog off")
+    assert card.level("di_arm").stays(HIGH, for_=500 * ms)  # fed
+    rig.outlet._tend = lambda: PATIENCE_S
+    stand.await_volts("arm", below=1.0)
+    card.close()
+
+
+def test_a_watchdog_that_the_card_refuses_is_unsafe(stand, kept):
+    rig = kept(watchdog=WATCHDOG.model_copy(update={"enable": "ao_heater 99 V"}))  # for a card that has none
+    rig.await_state(State.UNSAFE)
+    assert "its watchdog is not running: 'ao_heater 99 V': stand.ao_heater: 99.0 V is beyond" in rig.keeper.trouble
+
+
+def test_a_channel_that_the_card_does_not_have_is_found_when_it_is_opened(stand, tmp_path):
+    step = SafeStepPlan(write="do_arm open", query="di_arn", expect="low")
+    rig = KeptStand(tmp_path, stand, safe=[step])
+    card = KeptCard("stand", stand.server.address)
+    with pytest.raises(InstrumentError, match=r"no channel di_arn; did you mean di_arm"):
+        card.require(channels_of(rig.plan))
+    card.close()
+
+
+def test_the_gate_knows_which_level_energises():
+    gate = CardGate(
+        "stand", {"do_vent": OutputRule("low"), "ao_*": OutputRule("high", quiet_v=1.0), "ao_x": OutputRule()}
+    )
+    assert gate.rule(stream.Switch(1, "do_vent", False)).energises
+    assert not gate.rule(stream.Switch(1, "do_vent", True)).energises
+    assert gate.rule(stream.Drive(1, "ao_a", -1.5)).energises
+    assert not gate.rule(stream.Drive(1, "ao_a", 1.0)).energises
+    assert not gate.rule(stream.Drive(1, "ao_x", 9.0)).energises
+    assert "did you mean do_vent" in gate.rule(stream.Switch(1, "do_vend", True)).refusal
+    gate.passed(stream.Drive(1, "ao_a", 5.0))
+    assert gate.rule(stream.Release(1, "ao_a")).quiets
+    gate.passed(stream.Drive(1, "ao_b", 5.0))
+    assert not gate.rule(stream.Release(1, "ao_a")).quiets
