@@ -17,6 +17,7 @@ from hil.safety.launch import KeeperLink, start_keeper
 from hil.safety.plan import KeeperPlan, OutletPlan, SafeStepPlan
 
 QUERIES = 3000
+ROUNDS = 7
 INSTRUMENT = """
 import socket
 server = socket.create_server(("127.0.0.1", 0))
@@ -66,10 +67,12 @@ def main() -> None:
         door = start_keeper(plan)
         link = KeeperLink(door)
         link.begin("benchmark")
-        for _ in range(3):
-            direct, kept = median_us(resource), median_us(door.doors["psu"])
-            print(f"direct {direct:.0f} us, through the keeper {kept:.0f} us: {kept - direct:.0f} us more")
+        rounds = [(median_us(resource), median_us(door.doors["psu"])) for _ in range(ROUNDS)]
         link.end()
+    for direct, kept in rounds:
+        print(f"direct {direct:.0f} us, through the keeper {kept:.0f} us: {kept - direct:.0f} us more")
+    more, ratio = (statistics.median(each) for each in zip(*((k - d, k / d) for d, k in rounds), strict=True))
+    print(f"median of {ROUNDS} rounds: {more:.0f} us more, {ratio:.2f} times as long")
     child.kill()
     child.wait()
     threading.Event().wait(0.1)

@@ -34,7 +34,8 @@ command that switches off. *Acknowledged*: its state reads back as off. *Dischar
 instrument is below 1 V at every output. *Off*: below 1 V at the load. A hang is detected by silence, here 1 s; where
 the keeper is gone, the watchdog in the instrument acts, here after 1 s. A test that ends by itself first writes its
 report. *Lease afterwards* is the lease when all was asked, after `hil safe` where the keeper was killed or the supply
-repaired. A process that is killed takes the kernel some milliseconds to take down; nobody knows of its end before.
+repaired. A process that is killed takes the kernel some milliseconds to take down, and only then its connections end;
+a mutex that its main thread held tells of its end before that (`hil/safety/death_notice.py`).
 """
 
 

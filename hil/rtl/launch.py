@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from hil.awake import Awake
 from hil.clock import Stopwatch
 from hil.errors import DesignError, RtlError
 from hil.rtl import protocol
-from hil.rtl.awake import Awake
 from hil.rtl.ending import complaints, how_it_ended, told
 from hil.rtl.peer_words import RTL_JOB
 from hil.rtl.simulator_log import log_excerpt

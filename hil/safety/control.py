@@ -1,7 +1,7 @@
 """The keeper's control socket: lines of JSON from the processes of a run, and the news that one of them is gone.
 
-A process is gone when its connection ends or its pidfd says so: a child that inherited the connection keeps that open,
-but not the process alive.
+A process is gone when its notice of death comes, its connection ends, or its pidfd says so. The notice comes first,
+where there is one; a child that inherited the connection keeps that open, but not the process alive.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import socket
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
+
+from hil.safety.death_notice import await_death
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +36,7 @@ class Peer:
         """Whether it said goodbye."""
         self._connection = connection
         self._received = b""
+        self._notices: list[int] = []
         self._pidfd = -1
         with suppress(OSError):
             self._pidfd = os.pidfd_open(self.pid)
@@ -48,9 +51,10 @@ class Peer:
         if ready == self._pidfd:
             return None
         try:
-            data = self._connection.recv(1 << 16)
+            data, notices, _, _ = socket.recv_fds(self._connection, 1 << 16, 1, socket.MSG_CMSG_CLOEXEC)
         except OSError:
             return None
+        self._notices += notices
         if not data or len(self._received) > _LINE_MAX:
             return None
         *lines, self._received = (self._received + data).split(b"\n")
@@ -60,6 +64,11 @@ class Peer:
                 said: object = json.loads(line)
                 if isinstance(said, dict):
                     found.append(cast("Message", said))
+        return found
+
+    def take_notices(self) -> list[int]:
+        """The file descriptors it sent, for its notice of death; whoever takes them closes them."""
+        found, self._notices = self._notices, []
         return found
 
     def reply(self, **fields: object) -> None:
@@ -81,7 +90,8 @@ class ControlSocket:
     Args:
         path: where the socket is made.
         said: called in that thread with each message and who said it.
-        gone: called in that thread with the id of a process that had joined and is gone without goodbye.
+        gone: called in that thread, or one that waits for a notice of death, with the id of a process that had joined
+            and is gone without goodbye; it may be called more than once.
         starter: process that began the run; its end counts although it may not have joined yet.
     """
 
@@ -128,6 +138,8 @@ class ControlSocket:
                 if peer is None:
                     continue
                 messages = peer.read(ready)
+                for notice in peer.take_notices():
+                    threading.Thread(target=self._await_notice, args=(peer, notice), name="notice", daemon=True).start()
                 if messages is not None:
                     for message in messages:
                         self._said(peer, message)
@@ -135,9 +147,17 @@ class ControlSocket:
                 for descriptor in peer.descriptors:
                     poll.unregister(descriptor)
                     del by_descriptor[descriptor]
-                if peer.joined and not peer.left:
-                    self._gone(peer.pid)
+                self._is_gone(peer)
                 peer.close()
+
+    def _await_notice(self, peer: Peer, notice: int) -> None:
+        """In a thread of its own: nothing else can wait for it, and it may wait as long as the keeper lives."""
+        if await_death(notice):
+            self._is_gone(peer)
+
+    def _is_gone(self, peer: Peer) -> None:
+        if peer.joined and not peer.left:
+            self._gone(peer.pid)
 
 
 def _credentials(connection: socket.socket) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from hil.safety.death_notice import DeathNotice
 from hil.safety.errors import AuthorityError, KeeperError, NoGrantError, UnsafeError
 
 if TYPE_CHECKING:
@@ -139,8 +140,9 @@ class KeeperLink:
             raise KeeperError(
                 f"the keeper (process {door.pid}) is not there: {problem}; the rig may be live"
             ) from problem
+        self._notice = DeathNotice.hold() if joins else None
         if joins:
-            self._ask(do="join")
+            self._join()
 
     def progress(self) -> None:
         """The test makes progress; costs a few microseconds and never fails."""
@@ -231,6 +233,16 @@ class KeeperLink:
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()
+        if self._notice is not None:
+            self._notice.give_back()
+
+    def _join(self) -> None:
+        """Take part in the run; the notice of this process's death goes with the first byte, where there is one."""
+        if self._notice is not None:
+            with suppress(OSError):  # the question finds that the keeper is gone
+                socket.send_fds(self._socket, [b"\n"], [self._notice.descriptor])
+            self._notice.close()
+        self._ask(do="join")
 
     @staticmethod
     def _demand_safe(told: Mapping[str, object]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hil.visa.scpi.parser import split_messages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _CHUNK = 1 << 20  # bytes read at once
 _BLOCK_OR_TEXT = re.compile(rb"[#\"']")  # where a line feed may be part of a message
@@ -24,6 +24,7 @@ class Loopback:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._client: socket.socket | None = None
         self._received = b""
+        self._chunk = bytearray(_CHUNK)
 
     @property
     def port(self) -> int:
@@ -31,17 +32,16 @@ class Loopback:
         return int(self._listener.getsockname()[1])
 
     @property
-    def descriptors(self) -> list[int]:
+    def descriptors(self) -> tuple[int, ...]:
         """What becomes readable when the test says something, or somebody connects."""
-        found = [socket for socket in (self._client, self._listener) if socket is not None and socket.fileno() >= 0]
-        return [socket.fileno() for socket in found]
+        return tuple(one for one in (self.client, self._listener.fileno()) if one >= 0)
 
     @property
     def client(self) -> int:
         """The connection's file descriptor; -1 without one."""
         return -1 if self._client is None else self._client.fileno()
 
-    def take(self, readable: list[int]) -> list[bytes]:
+    def take(self, readable: Sequence[int]) -> list[bytes]:
         """The messages that have come, or a new owner.
 
         Args:
@@ -106,7 +106,7 @@ class Loopback:
 
     def _read(self, client: socket.socket) -> list[bytes]:
         try:
-            found = client.recv(_CHUNK, socket.MSG_DONTWAIT)
+            found = bytes(self._chunk[: client.recv_into(self._chunk, 0, socket.MSG_DONTWAIT)])
         except BlockingIOError:
             return []
         except OSError:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from hil.awake import Awake
 from hil.clock import Stopwatch
 from hil.errors import HilError, InstrumentError
 from hil.safety.dialogue import Dialogue
@@ -133,6 +134,8 @@ class Outlet:
         self._orders: deque[SafeOrder | None] = deque()
         self._wake_r, self._wake_w = os.pipe()
         os.set_blocking(self._wake_r, False)
+        self._watched: tuple[int, ...] = ()
+        self._awake = Awake(self._wake_r)
         self._may_reopen = False
         self._guarded = False
         self._fed = Stopwatch()
@@ -172,7 +175,7 @@ class Outlet:
         try:
             while not self._ended:
                 left_s = 0.0 if self._orders else max(0.0, feed_s - self._fed.elapsed_s)
-                readable, _, _ = select.select([self._wake_r, *self._loopback.descriptors], [], [], left_s)
+                readable = self._await(left_s)
                 if self._orders or (self._wake_r in readable and self._ordered()):
                     self._obey()
                 elif readable:
@@ -182,6 +185,13 @@ class Outlet:
         finally:
             self._loopback.close()
             self._upstream.close()
+
+    def _await(self, within_s: float) -> list[int]:
+        """Wait for an order, a message of the test, or a new owner; the next message often comes at once."""
+        watched = self._loopback.descriptors
+        if watched != self._watched:
+            self._watched, self._awake = watched, Awake(self._wake_r, *watched)
+        return self._awake.wait(within_s)
 
     def _ordered(self) -> bool:
         """Whether an order waits; empties what wakes this thread."""

@@ -16,6 +16,7 @@ from pyvisa.constants import StatusCode
 from pyvisa.errors import Error as VisaError
 from pyvisa.errors import VisaIOError
 
+from hil.awake import Awake
 from hil.clock import Stopwatch
 from hil.errors import InstrumentError
 from hil.visa.door import Session, open_manager
@@ -61,6 +62,8 @@ class Upstream:
         self._backend = backend
         self._socket = _socket_of(resource)
         self._descriptor = -1 if self._socket is None else self._socket.fileno()
+        self._wake: Sequence[int] = ()
+        self._awake = self._waking()
         self._received = bytearray()
         self._searched = 0
         """How much of it holds no end of an answer."""
@@ -99,7 +102,7 @@ class Upstream:
         """Whether something stands there to be read: an answer that nobody waited for."""
         if self._received or self._closed:
             return True
-        return self._socket is not None and bool(select.select([self._descriptor], [], [], 0.0)[0])
+        return self._socket is not None and self._descriptor in self._awake.look(0.0)
 
     def send(self, message: bytes) -> None:
         """Send one message; its terminator is added.
@@ -132,12 +135,15 @@ class Upstream:
             InstrumentError: when the connection is lost.
         """
         watch = Stopwatch()
+        if wake != self._wake:
+            self._wake = wake
+            self._awake = self._waking()
         answer = None if self._socket is None else self._complete()
         while answer is None:
             left_s = max(0.0, within_s - watch.elapsed_s)
             if self._socket is None:
                 answer = None if stop() else self._read(min(left_s, _SLICE_S))
-            elif self._descriptor in (readable := select.select([self._descriptor, *wake], [], [], left_s)[0]):
+            elif self._descriptor in (readable := self._awake.wait(left_s)):
                 self._fill(self._socket)
                 answer = self._complete()
             elif readable and stop():
@@ -167,6 +173,9 @@ class Upstream:
                         f"{self._session.name}: takes nothing any more; {len(left)} of {len(message)} bytes were not "
                         f"sent within {_SEND_S:g} s"
                     ) from None
+
+    def _waking(self) -> Awake:
+        return Awake() if self._socket is None else Awake(self._descriptor, *self._wake)
 
     def _fill(self, link: socket.socket) -> None:
         try:

@@ -14,8 +14,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import Event, Timer
 from cocotb.utils import get_sim_time
 
+from hil.awake import Awake
 from hil.rtl import protocol
-from hil.rtl.awake import Awake
 from hil.rtl.orphans import die_with_parent
 from hil.rtl.peer.identity import identity
 from hil.rtl.peer.levels import level
