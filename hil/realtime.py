@@ -75,12 +75,17 @@ def request(priority: int = 80, *, lock_memory: bool = True, cpus: Collection[in
         grants.append(_locked_memory())
     if cpus is not None:
         grants.append(_pinned(cpus))
-    gc.collect()
-    gc.freeze()
-    grants.append(Grant("garbage", "objects so far are never visited again", granted=True, detail=""))
+    grants.append(settled_garbage())
     sys.setswitchinterval(_SWITCH_S)
     grants.append(Grant("thread switch", f"every {_SWITCH_S * 1e3:g} ms", granted=True, detail=""))
     return Scheduling(tuple(grants))
+
+
+def settled_garbage() -> Grant:
+    """Collect the garbage there is; what is left is never visited again, which would make ticks late."""
+    gc.collect()
+    gc.freeze()
+    return Grant("garbage", "objects so far are never visited again", granted=True, detail="")
 
 
 def request_class(priority: int) -> Grant:

@@ -158,8 +158,10 @@ class RunSession:
     def _scheduling(self) -> tuple[str, ...]:
         """What the host gave this process of the real-time scheduling the rig file asks for, and what not."""
         rig = self.file.rig
-        if rig.is_virtual or not rig.realtime_priority:
+        if rig.is_virtual:
             return ()
+        if not rig.realtime_priority:
+            return (str(realtime.settled_garbage()),)
         return tuple(realtime.request(rig.realtime_priority, cpus=rig.cpus or None).lines())
 
     @property

@@ -91,14 +91,13 @@ class IoCard(ABC):
         for port in ports:
             self.release(port)
 
-    def drive_for(self, volts: Mapping[str, float], duration_ns: int, clock: Clock) -> None:
-        """Make ``ao_`` channels give voltages [V] for a time [ns], and wait for its end.
+    @abstractmethod
+    def drive_for(self, volts: Mapping[str, float], duration_ns: int, clock: Clock) -> int:
+        """Make ``ao_`` channels give voltages [V] for a time [ns] that the card keeps, and wait for its end.
 
-        The card times it where it can; else the program does, and the time is longer by what its calls cost.
+        Returns:
+            When it began [ns rig time].
         """
-        self.drive_all(volts)
-        clock.sleep(duration_ns)
-        self.release_all(volts)
 
 
 class CardAtAddress(IoCard):

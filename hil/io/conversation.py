@@ -78,19 +78,20 @@ class Conversation(Generic[Greeting]):
         except InstrumentError:
             self._link.close()
             raise
-        self._comparing = clock.every(_COMPARE_NS, self._compare)
+        self._comparing = clock.every(_COMPARE_NS, self._compare, timed=False)
 
     def close(self) -> None:
         """End it; outputs stay as they are."""
         self._comparing.cancel()
         self._link.close()
 
-    def command(self, question: Callable[[int], stream.Asked], what: str) -> stream.Answer:
+    def command(self, question: Callable[[int], stream.Asked], what: str, *, lasts_ns: int = 0) -> stream.Answer:
         """Ask for something, and wait until it is done.
 
         Args:
             question: makes the message from its number.
             what: what it does, in words.
+            lasts_ns: how long it takes until it is done [ns].
 
         Returns:
             The answer; its ``id`` is the question's number.
@@ -102,7 +103,7 @@ class Conversation(Generic[Greeting]):
         self._clock.wait(self._clock.now, what=what)
         self.demand()
         number = self._send(question)
-        answer = self._await(self._answer_to(number), f"an acknowledgement of {what}")
+        answer = self._await(self._answer_to(number), f"an acknowledgement of {what}", lasts_ns + _ANSWER_NS)
         if isinstance(answer, stream.Refused):
             raise self._refusal(what, answer)
         return answer
@@ -117,9 +118,13 @@ class Conversation(Generic[Greeting]):
             InstrumentError: when the connection is lost.
         """
         self.demand()
-        number = self._send(question)
-        self._told[number] = what
+        self._told[number := self._send(question)] = what
         return number
+
+    def rig_ns(self, card_ns: int) -> int:
+        """A stamp of the other clock in rig time [ns]: neither before the rig's beginning nor after now."""
+        now_ns = self._clock.now
+        return min(max(0, self._card_clock.rig_ns(card_ns, now_ns=now_ns)), now_ns)
 
     def demand(self, seen: str = "") -> None:
         """Go on only when the connection is there; ``seen`` says what was seen last, for the message.
@@ -153,7 +158,7 @@ class Conversation(Generic[Greeting]):
     def _answer_to(self, number: int) -> Callable[[], stream.Answer | None]:
         return lambda: self._answers.pop(number, None)
 
-    def _await(self, look: Callable[[], Found | None], what: str) -> Found:
+    def _await(self, look: Callable[[], Found | None], what: str, within_ns: int = _ANSWER_NS) -> Found:
         found: list[Found] = []
 
         def ready() -> bool:
@@ -162,11 +167,11 @@ class Conversation(Generic[Greeting]):
                 found.append(answer)
             return bool(found or self.lost)
 
-        self._clock.wait(self._clock.now + _ANSWER_NS, ready, f"{self._name}: {what}")
+        self._clock.wait(self._clock.now + within_ns, ready, f"{self._name}: {what}")
         if not found:
             self.demand()
             raise InstrumentError(
-                f"{self._name}: {what} did not come from {self._address} within {_ANSWER_NS // ms} ms; a command that "
+                f"{self._name}: {what} did not come from {self._address} within {within_ns // ms} ms; a command that "
                 "was sent may have been carried out"
             )
         return found[0]
@@ -237,9 +242,7 @@ class Conversation(Generic[Greeting]):
             self._answers[answer.id] = answer
 
     def _convert(self, said: stream.Stamped) -> None:
-        """A stamp in rig time lies neither before the rig's beginning nor after now."""
-        now_ns = self._clock.now
-        self._on_said(said, min(max(0, self._card_clock.rig_ns(said.at_ns, now_ns=now_ns)), now_ns))
+        self._on_said(said, self.rig_ns(said.at_ns))
 
     def _end(self, why: str) -> None:
         if not self.lost:

@@ -14,6 +14,9 @@ def typed(value: object, kind: str) -> object | None:
     """
     if kind.startswith("dict[") and isinstance(value, dict):
         entries = cast("dict[str, object]", value)
+        if kind == "dict[str, float]":
+            numbers = {key: typed(entry, "float") for key, entry in entries.items()}
+            return None if None in numbers.values() else numbers
         allowed = (str,) if kind == "dict[str, str]" else (bool, int, float, str)
         if all(isinstance(entry, allowed) and _is_finite(entry) for entry in entries.values()):
             return entries

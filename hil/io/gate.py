@@ -15,8 +15,8 @@ from hil.io import stream
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-Move: TypeAlias = stream.Drive | stream.Release | stream.Switch
-"""What moves an output."""
+Move: TypeAlias = stream.Drive | stream.Release | stream.Pulse | stream.Switch
+"""What moves an output, or several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ class CardGate:
 
     def rule(self, move: Move) -> Ruling:
         """Whether a message may pass, and what it does; :meth:`passed` says that it did."""
+        if isinstance(move, stream.Pulse):
+            return self._rule_pulse(move)
         rule = self.rule_of(move.channel)
         shown = f"{self.name}.{move.channel}"
         if move.channel in self._reserved:
@@ -76,8 +78,22 @@ class CardGate:
         energises = _energises(rule, move)
         return Ruling("", energises, not energises and self._live == {move.channel})
 
+    def _rule_pulse(self, pulse: stream.Pulse) -> Ruling:
+        """Each channel as if it were driven; none may energise: the card ends a pulse by itself, and is not asked."""
+        for channel, volts in pulse.volts.items():
+            ruling = self.rule(stream.Drive(pulse.id, channel, volts))
+            if ruling.refusal:
+                return ruling
+            if ruling.energises:
+                return Ruling(
+                    f"a pulse is refused: {self.name}.{channel} energises at {volts:g} V; drive and release it"
+                )
+        return Ruling()
+
     def passed(self, move: Move) -> None:
         """A message was let through."""
+        if isinstance(move, stream.Pulse):
+            return
         rule = self.rule_of(move.channel)
         if rule is not None and _energises(rule, move):
             self._live.add(move.channel)
@@ -96,7 +112,7 @@ class CardGate:
         return self._outputs[max(fitting, key=len)] if fitting else None
 
 
-def _energises(rule: OutputRule, move: Move) -> bool:
+def _energises(rule: OutputRule, move: stream.Drive | stream.Release | stream.Switch) -> bool:
     if rule.energises is None:
         return False
     match move:

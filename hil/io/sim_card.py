@@ -134,16 +134,20 @@ class SimIoCard(IoCard):
         for pin in pins.values():
             pin.release()
 
-    def drive_for(self, volts: Mapping[str, float], duration_ns: int, clock: Clock) -> None:
+    def drive_for(self, volts: Mapping[str, float], duration_ns: int, clock: Clock) -> int:
         """Make ``ao_`` channels give voltages for a time [ns] that the card keeps, and wait for its end.
+
+        Returns:
+            When it began [ns rig time].
 
         Raises:
             InstrumentError: as :meth:`drive`.
         """
         self.drive_all(volts)
-        ends_ns = clock.now + duration_ns
-        clock.at(ends_ns, lambda: self.release_all(volts))
-        clock.wait(ends_ns, what=f"the end of what {self.name} drives")
+        began_ns = clock.now
+        clock.at(began_ns + duration_ns, lambda: self.release_all(volts))
+        clock.wait(began_ns + duration_ns, what=f"the end of what {self.name} drives")
+        return began_ns
 
     def switch(self, port: str, on: bool) -> None:
         """Close a ``do_`` channel to 28 V, or open it.

@@ -5,12 +5,12 @@ netcat, and because a card says something only when a reading changes. The first
 that samples faster than some 10 000 changes a second needs another protocol.
 
 The card says, unasked: ``hello`` first, then a ``sample`` of every channel as it is, then a ``sample`` at every
-change. Its stamps are of its own clock. A client asks ``drive``, ``release``, ``switch`` and ``ask_time``, and of a
-card that has a watchdog ``guard`` and ``feed``; each question has an ``id``, and is answered by ``done``, ``refused``
-or ``time`` with the same one, in order, after every sample of what was before. A message with an unknown kind, a
-missing or unknown field, or a value of another type is refused:
+change. Its stamps are of its own clock. A client asks ``drive``, ``release``, ``pulse``, ``switch`` and ``ask_time``,
+and of a card that has a watchdog ``guard`` and ``feed``; each question has an ``id``, and is answered by ``done``,
+``refused`` or ``time`` with the same one, in order (a ``pulse`` when it has ended), after every sample of what was
+before. A message with an unknown kind, a missing or unknown field, or a value of another type is refused:
 
-    {"kind": "hello", "protocol": 1, "card": "stand", "channels": ["ao_sense", "ai_sense"], "volts": 0.0025, ...}
+    {"kind": "hello", "protocol": 2, "card": "stand", "channels": ["ao_sense", "ai_sense"], "volts": 0.0025, ...}
     {"kind": "sample", "channel": "ai_sense", "quantity": "volts", "value": 3.995, "at_ns": 1200034000}
     {"kind": "drive", "id": 7, "channel": "ao_sense", "volts": 4.0}
     {"kind": "done", "id": 7, "at_ns": 1200510000}
@@ -34,7 +34,7 @@ from hil.errors import InstrumentError
 from hil.io.fields import typed
 from hil.io.line_words import Vocabulary
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of the messages; both sides must have the same."""
 LINE_MAX = 1 << 20
 """Bytes of the longest line."""
@@ -101,6 +101,19 @@ class Release:
 
     id: int
     channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Make ``ao_`` channels give voltages [V] at one instant, and take them off their pins so much later [ns].
+
+    The card times it on its own clock, whatever becomes of the client. ``done`` is said at its end and stamped with
+    that; so its beginning was ``for_ns`` before.
+    """
+
+    id: int
+    volts: dict[str, float]
+    for_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,13 +250,15 @@ Answer: TypeAlias = Done | Refused | Time | ReadValue
 """What is said to a question."""
 Said: TypeAlias = Greeting | Stamped | Answer
 """What a card or a world says."""
-Asked: TypeAlias = Drive | Release | Switch | Guard | Feed | AskTime | PutFault | Clear | Start | Watch | Read | Hear
+Asked: TypeAlias = (
+    Drive | Release | Pulse | Switch | Guard | Feed | AskTime | PutFault | Clear | Start | Watch | Read | Hear
+)
 """What a client asks."""
 Message: TypeAlias = Said | Asked
 
 _KINDS: dict[str, type[Message]] = {
     "hello": Hello, "sample": Sample, "done": Done, "refused": Refused, "time": Time,
-    "drive": Drive, "release": Release, "switch": Switch, "ask_time": AskTime,
+    "drive": Drive, "release": Release, "pulse": Pulse, "switch": Switch, "ask_time": AskTime,
     "guard": Guard, "feed": Feed,
     "world": World, "fault": PutFault, "clear": Clear, "start": Start, "watch": Watch,
     "read": Read, "value": ReadValue, "occurred": Occurred,

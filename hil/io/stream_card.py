@@ -9,16 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from hil.closed import nearest
-from hil.errors import InstrumentError
+from hil.errors import HilError, InstrumentError
 from hil.io import stream
 from hil.io.card import QUANTITIES, UNITS, Accuracy, CardAtAddress, Quantity, kind_of
 from hil.io.conversation import Conversation
 from hil.signal import Signal, Value
-from hil.units import format_time
+from hil.units import format_duration, format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from hil.clock import Clock
     from hil.signal import Timeline
 
 
@@ -120,6 +121,32 @@ class StreamCard(CardAtAddress):
         """
         self._act(port, "ao", "released", lambda number: stream.Release(number, port))
 
+    def drive_for(self, volts: Mapping[str, float], duration_ns: int, clock: Clock) -> int:
+        """Make ``ao_`` channels give voltages for a time [ns] that the card keeps, and wait for its end.
+
+        Returns:
+            When it began [ns rig time], from the card's own stamp.
+
+        Raises:
+            InstrumentError: as :meth:`drive`.
+        """
+        for port in volts:
+            self._output(port, "ao")
+        told = self._timeline.stimulus
+        for port, level_v in volts.items():
+            told(f"{self.name}.{port}", f"{level_v:.6g} V for {format_duration(duration_ns)}")
+            told = self._timeline.happens
+        ending = clock.at(clock.now + duration_ns, lambda: self._released(volts))  # not before, whatever the way took
+        pulse = f"{self.name}: {', '.join(volts)} driven for {format_duration(duration_ns)}"
+        try:
+            done = self._said.command(
+                lambda number: stream.Pulse(number, dict(volts), duration_ns), pulse, lasts_ns=duration_ns
+            )
+        except HilError:
+            ending.cancel()
+            raise
+        return self._said.rig_ns(done.at_ns) - duration_ns
+
     def switch(self, port: str, on: bool) -> None:
         """Close or open a ``do_`` channel; returns when the card has done it.
 
@@ -131,12 +158,20 @@ class StreamCard(CardAtAddress):
     # -- inside -------------------------------------------------------------------------------------------
 
     def _act(self, port: str, kind: str, what: str, question: Callable[[int], stream.Asked]) -> None:
+        self._output(port, kind)
+        self._timeline.stimulus(f"{self.name}.{port}", what)
+        self._said.command(question, f"{self.name}.{port}: {what}")
+
+    def _output(self, port: str, kind: str) -> None:
         self._known(port)
         if kind_of(port) != kind:
             raise InstrumentError(f"{self.name}.{port} is a channel of kind {kind_of(port)}_, not {kind}_")
         self._said.demand()
-        self._timeline.stimulus(f"{self.name}.{port}", what)
-        self._said.command(question, f"{self.name}.{port}: {what}")
+
+    def _released(self, ports: Iterable[str]) -> None:
+        """The card takes channels off their pins by itself: the test's mark moves."""
+        for port in ports:
+            self._timeline.happens(f"{self.name}.{port}", "released")
 
     def _declare(self, port: str) -> None:
         for quantity in QUANTITIES[kind_of(port)]:

@@ -306,10 +306,11 @@ class Assembly:
             )
 
     def _visa(self, name: str, table: InstrumentTable, *, simulated: bool) -> object:
+        from hil.visa.beside import Beside
         from hil.visa.door import TIMEOUT_MS, open_manager
         from hil.visa.driver import Driver
 
-        rig = self._rig
+        rig, clock = self._rig, self._rig.clock
         driver = self._blueprint.drivers[name]
         if not issubclass(driver, Driver):
             raise ConfigError(
@@ -328,6 +329,7 @@ class Assembly:
             stimulus=rig.timeline.stimulus,
             transcript=self._transcript(name),
             timeout_ms=round(TIMEOUT_MS * (1.0 if simulated else self._file.rig.slowness)),
+            beside=Beside(clock, name, self._as_urgent) if isinstance(clock, WallClock) and not simulated else None,
         )
         self._closing.callback(opened.close)
         rig.identities[name] = opened.identity._asdict()

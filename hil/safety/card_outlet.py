@@ -16,7 +16,7 @@ from hil.clock import Stopwatch
 from hil.errors import HilError, InstrumentError
 from hil.io import card_words, stream
 from hil.safety.kept_part import KeptPart
-from hil.units import s
+from hil.units import format_duration, s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,7 +235,7 @@ class CardOutlet(KeptPart["CardPlan"]):
                 self._door.drop()
                 return
             match message:
-                case stream.Drive() | stream.Release() | stream.Switch():
+                case stream.Drive() | stream.Release() | stream.Pulse() | stream.Switch():
                     self._pass(message)
                 case stream.AskTime():
                     self._hand_on(message)
@@ -285,7 +285,7 @@ class CardOutlet(KeptPart["CardPlan"]):
             for line in lines:
                 with suppress(InstrumentError):
                     question = stream.decode(line)
-                    if isinstance(question, stream.Drive | stream.Release | stream.Switch):
+                    if isinstance(question, stream.Drive | stream.Release | stream.Pulse | stream.Switch):
                         self._refuse(question, "the rig was made safe")
                     elif isinstance(question, stream.AskTime):
                         self._hand_on(question)
@@ -339,3 +339,6 @@ def _shown(move: Move) -> str:
             return f"{move.channel} released"
         case stream.Switch():
             return f"{move.channel} {'closed' if move.on else 'open'}"
+        case stream.Pulse():
+            driven = ", ".join(f"{channel} {volts:g} V" for channel, volts in move.volts.items())
+            return f"{driven} for {format_duration(move.for_ns)}"

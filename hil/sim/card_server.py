@@ -5,12 +5,14 @@ Around a simulated card it is what a test reaches as :class:`hil.io.stream_card.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from hil.clock import Phase
 from hil.errors import HilError, InstrumentError
 from hil.io import stream
 from hil.io.card import QUANTITIES, kind_of
+from hil.sim.card_pulses import CardPulses
 from hil.sim.card_watchdog import CardWatchdog
 from hil.sim.stream_session import StreamSession
 from hil.sim.tcp import TcpPort
@@ -41,6 +43,7 @@ class CardServer:
         self._card = card
         self._clock = clock
         self._watchdog = CardWatchdog(card, clock)
+        self._pulses = CardPulses(card, clock)
         self._tcp = TcpPort(clock, self._session, port=port, clients=clients, name=card.name)
 
     @property
@@ -63,17 +66,20 @@ class CardServer:
         self._tcp.close()
 
     def _session(self, connection: Connection) -> _Client:
-        return _Client(self._card, self._clock, connection, self._watchdog)
+        return _Client(self._card, self._clock, connection, self._watchdog, self._pulses)
 
 
 class _Client(StreamSession):
     """One client of the card."""
 
-    def __init__(self, card: IoCard, clock: Clock, connection: Connection, watchdog: CardWatchdog) -> None:
+    def __init__(
+        self, card: IoCard, clock: Clock, connection: Connection, watchdog: CardWatchdog, pulses: CardPulses
+    ) -> None:
         super().__init__(connection)
         self._card = card
         self._clock = clock
         self._watchdog = watchdog
+        self._pulses = pulses
         worth = card.accuracy
         self.say(stream.Hello(stream.PROTOCOL, card.name, card.ports, worth.volts, worth.amps, worth.stamp_ns))
         self._ends = [self._follow(port, quantity, signal) for port, quantity, signal in _signals(card)]
@@ -92,7 +98,9 @@ class _Client(StreamSession):
             case stream.Drive():
                 self._do(question.id, lambda: self._drive(question.channel, question.volts))
             case stream.Release():
-                self._do(question.id, lambda: self._card.release(question.channel))
+                self._do(question.id, lambda: self._release(question.channel))
+            case stream.Pulse():
+                self._try(question.id, lambda: self._pulse(question))
             case stream.Switch():
                 self._do(question.id, lambda: self._switch(question.channel, question.on))
             case stream.Guard():
@@ -105,6 +113,15 @@ class _Client(StreamSession):
     def _drive(self, channel: str, volts: float) -> None:
         self._watchdog.demand()
         self._card.drive(channel, volts)
+        self._pulses.overtaken(channel)
+
+    def _release(self, channel: str) -> None:
+        self._card.release(channel)
+        self._pulses.overtaken(channel)
+
+    def _pulse(self, pulse: stream.Pulse) -> None:
+        self._watchdog.demand()
+        self._pulses.begin(pulse, partial(self._do, pulse.id))
 
     def _switch(self, channel: str, on: bool) -> None:
         if on:
@@ -113,13 +130,17 @@ class _Client(StreamSession):
 
     def _do(self, number: int, action: Callable[[], None]) -> None:
         """Do it, and acknowledge when everything that follows from it at this instant has been said."""
+        if self._try(number, action):
+            now_ns = self._clock.now
+            self._clock.at(now_ns, lambda: self.say(stream.Done(number, now_ns)), Phase.OBSERVE)
+
+    def _try(self, number: int, action: Callable[[], None]) -> bool:
         try:
             action()
         except HilError as refusal:
             self.say(stream.Refused(number, str(refusal)))
-            return
-        now_ns = self._clock.now
-        self._clock.at(now_ns, lambda: self.say(stream.Done(number, now_ns)), Phase.OBSERVE)
+            return False
+        return True
 
     def _follow(self, port: str, quantity: Quantity, signal: Signal[bool] | Signal[float]) -> Callable[[], None]:
         last = signal.last

@@ -124,6 +124,7 @@ def simulate(
 def _realtime(file: RigFile) -> list[str]:
     """What the host gives of the real-time scheduling that the rig file asks for; nothing is asked unless it does."""
     if not file.rig.realtime_priority:
+        realtime.settled_garbage()
         return []
     given = realtime.request(file.rig.realtime_priority, cpus=file.rig.cpus or None)
     return [f"real-time {line}" for line in given.lines()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 
 import pyvisa
 from pyvisa.constants import StatusCode
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyvisa.highlevel import VisaLibraryBase
+
+    from hil.visa.beside import Beside
+
+Found = TypeVar("Found")
 
 TIMEOUT_MS = 2_000
 """How long an answer may take [ms]."""
@@ -58,13 +62,22 @@ class Session:
         resource: the opened VISA resource.
         name: what the rig calls the instrument.
         transcript: called with ("write" or "read", text) for every message.
+        beside: makes the calls that may block, in a thread of their own; they are made at once unless it is given.
     """
 
-    def __init__(self, resource: MessageBasedResource, *, name: str, transcript: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        resource: MessageBasedResource,
+        *,
+        name: str,
+        transcript: Callable[[str, str], None],
+        beside: Beside | None = None,
+    ) -> None:
         self.name = name
         self.resource_name = str(resource.resource_name)
         self._resource = resource
         self._transcript = transcript
+        self._beside = beside
         self._interrupted = False
 
     @classmethod
@@ -76,6 +89,7 @@ class Session:
         name: str,
         transcript: Callable[[str, str], None],
         timeout_ms: int = TIMEOUT_MS,
+        beside: Beside | None = None,
     ) -> Session:
         """Open a session; that something answers is only known after :meth:`identify`.
 
@@ -95,7 +109,7 @@ class Session:
         resource.read_termination = "\n"
         resource.write_termination = "\n"
         send_at_once(resource)
-        return cls(resource, name=name, transcript=transcript)
+        return cls(resource, name=name, transcript=transcript, beside=beside)
 
     @property
     def resource(self) -> MessageBasedResource:
@@ -126,7 +140,7 @@ class Session:
         self._start_over()
         self._transcript("write", command)
         try:
-            self._resource.write(command)
+            self._made(lambda: self._resource.write(command))
         except (VisaError, OSError) as error:
             self._failed(command, error)
 
@@ -141,7 +155,7 @@ class Session:
         command = f"{header}#{len(length)}{length}"
         self._transcript("write", f"{command}<sha256 {hashlib.sha256(data).hexdigest()}>")
         try:
-            self._resource.write_raw(command.encode("ascii") + data + b"\n")
+            self._made(lambda: self._resource.write_raw(command.encode("ascii") + data + b"\n"))
         except (VisaError, OSError) as error:
             self._failed(command, error)
 
@@ -155,7 +169,7 @@ class Session:
         self._transcript("write", command)
         self._interrupted = True
         try:
-            answer = self._resource.query(command)
+            answer = self._made(lambda: self._resource.query(command))
         except (VisaError, OSError, UnicodeDecodeError) as error:
             self._interrupted = False
             self._failed(command, error)
@@ -172,10 +186,16 @@ class Session:
             self._interrupted = False
             self._transcript("write", "<device clear: the last query was broken off>")
             with suppress(VisaError, OSError):
-                self._resource.clear()
+                self._made(self._resource.clear)
+
+    def _made(self, call: Callable[[], Found]) -> Found:
+        """Make a call that may block: while it does, the world runs, if there is somebody to run it."""
+        return call() if self._beside is None else self._beside(call)
 
     def close(self) -> None:
         """Close the session; harmless when it is closed already."""
+        if self._beside is not None:
+            self._beside.close()
         try:
             self._resource.close()
         except (VisaError, OSError) as error:

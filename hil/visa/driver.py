@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from pyvisa import ResourceManager
 
+    from hil.visa.beside import Beside
+
 T = TypeVar("T")
 
 _ERRORS_MAX = 64  # entries read from an error queue before it is called broken
@@ -82,6 +84,7 @@ class Driver(Closed):
         stimulus: Callable[[str, object], None] | None = None,
         transcript: Callable[[str, str], None] | None = None,
         timeout_ms: int = TIMEOUT_MS,
+        beside: Beside | None = None,
     ) -> Self:
         """Open the instrument and make sure it is the one that was asked for.
 
@@ -93,12 +96,15 @@ class Driver(Closed):
             stimulus: called with (what, value) before anything acts on the outside.
             transcript: called with ("write" or "read", text) for every message.
             timeout_ms: how long an answer may take [ms].
+            beside: makes the calls that may block while the rig clock runs; nobody runs it meanwhile unless given.
 
         Raises:
             InstrumentError: when it does not open, does not answer, or is the wrong make, model or serial.
         """
         noted = transcript or _ignore
-        session = Session.open(visa_manager, resource_name, name=name, transcript=noted, timeout_ms=timeout_ms)
+        session = Session.open(
+            visa_manager, resource_name, name=name, transcript=noted, timeout_ms=timeout_ms, beside=beside
+        )
         accepted = False
         try:
             identity = session.identify()

@@ -180,3 +180,11 @@ def test_the_gate_knows_which_level_energises():
     assert gate.rule(stream.Release(1, "ao_a")).quiets
     gate.passed(stream.Drive(1, "ao_b", 5.0))
     assert not gate.rule(stream.Release(1, "ao_a")).quiets
+
+
+def test_a_pulse_passes_the_gate_when_every_channel_of_it_may_be_driven_and_none_energises():
+    gate = CardGate("stand", {"ao_sense": OutputRule(max_v=5.0), "ao_heater": OutputRule("high", quiet_v=1.0)})
+    assert gate.rule(stream.Pulse(1, {"ao_sense": 4.0, "ao_heater": 0.5}, 10 * ms)) == ("", False, False)
+    assert "may be driven to 5 V at most" in gate.rule(stream.Pulse(1, {"ao_sense": 6.0}, 10 * ms)).refusal
+    assert "ao_other is not on the list" in gate.rule(stream.Pulse(1, {"ao_other": 0.0}, 10 * ms)).refusal
+    assert "ao_heater energises at 4 V; drive and" in gate.rule(stream.Pulse(1, {"ao_heater": 4.0}, 10 * ms)).refusal

@@ -65,6 +65,13 @@ def test_an_analog_output_overrides_a_sensor_and_lets_go_again(bench: Bench) -> 
     assert bench.card.volts("ai_sense").expect(below=3.0, within=1 * ms).value == pytest.approx(1.0, abs=2e-3)
 
 
+def test_a_pulse_lasts_exactly_as_long_as_asked(bench: Bench) -> None:
+    bench.clock.sleep(3 * ms)
+    assert bench.card.drive_for({"ao_sense": 4.0}, 12_345_678, bench.clock) == 3 * ms
+    times, _ = bench.card.volts("ai_sense").samples()
+    assert list(times)[1:] == [3 * ms, 3 * ms + 12_345_678]
+
+
 def test_a_discrete_output_closes_to_28_v_and_opens_again(bench: Bench) -> None:
     key = bench.wiring.pin("box.key")
     key.load(10e3)

@@ -35,6 +35,7 @@ messages = st.one_of(
     st.builds(stream.Time, _ints, _ints),
     st.builds(stream.Drive, _ints, _names, _finite),
     st.builds(stream.Release, _ints, _names),
+    st.builds(stream.Pulse, _ints, st.dictionaries(_names, _finite), _ints),
     st.builds(stream.Switch, _ints, _names, st.booleans()),
     st.builds(stream.AskTime, _ints),
     st.builds(stream.World, _ints, _names, st.lists(_names).map(tuple), st.dictionaries(_names, _names)),
@@ -172,6 +173,59 @@ def test_what_was_driven_is_at_the_pin_when_the_call_returns(served: ServedCard,
     assert last is not None
     assert last.value == pytest.approx(4.0, abs=0.01)
     bench.card.release("ao_sense")
+    assert served.box["sense"].volts == 0.0
+
+
+def edges(served: ServedCard) -> list[tuple[bool, int]]:
+    """Whether the sensor's pin is above 1 V, at each change of that, with the card's time [ns]."""
+    found: list[tuple[bool, int]] = [(False, 0)]
+    pin = served.box["sense"]
+
+    def changed() -> None:
+        if (pin.volts > 1.0) != found[-1][0]:
+            found.append((pin.volts > 1.0, served.clock.now))
+
+    served.do(lambda: pin.on_change(changed))
+    return found
+
+
+def test_a_pulse_lasts_exactly_as_long_as_asked_at_the_pin(served: ServedCard, bench: Bench) -> None:
+    seen = edges(served)
+    sent_ns = bench.clock.now
+    began_ns = bench.card.drive_for({"ao_sense": 4.0}, 12_345_678, bench.clock)
+
+    assert [level for level, _ in seen] == [False, True, False]
+    assert seen[2][1] - seen[1][1] == 12_345_678
+    assert sent_ns - bench.card.accuracy.stamp_ns <= began_ns <= bench.clock.now - 12_345_678
+    assert began_ns <= bench.timeline.mark_ns <= bench.clock.now
+
+
+def test_a_pulse_ends_though_its_client_has_gone(served: ServedCard, bench: Bench) -> None:
+    seen = edges(served)
+    with socket.create_connection(("127.0.0.1", served.server.port)) as link:
+        link.sendall(stream.encode(stream.Pulse(1, {"ao_sense": 4.0}, 50 * ms)))
+        bench.card.volts("ai_sense").expect(above=1.0, within=2 * s)
+    bench.card.volts("ai_sense").expect(below=1.0, within=2 * s, since=bench.clock.now)
+    assert seen[2][1] - seen[1][1] == 50 * ms
+
+
+def test_a_channel_that_was_driven_meanwhile_keeps_that_and_the_pulse_is_refused(served: ServedCard) -> None:
+    with socket.create_connection(("127.0.0.1", served.server.port), timeout=5.0) as link:
+        link.sendall(stream.encode(stream.Pulse(1, {"ao_sense": 4.0}, 20 * ms)))
+        link.sendall(stream.encode(stream.Drive(2, "ao_sense", 2.0)))
+        said = (stream.decode(line) for line in link.makefile("rb"))
+        answers = [next(each for each in said if isinstance(each, stream.Done | stream.Refused)) for _ in range(2)]
+    assert [(type(answer), answer.id) for answer in answers] == [(stream.Done, 2), (stream.Refused, 1)]
+    assert "another command acted on ao_sense" in answers[1].why
+    assert served.box["sense"].volts == pytest.approx(2.0, abs=0.01)
+
+
+@pytest.mark.parametrize(("volts", "for_ns"), [(4.0, 0), (4.0, -1), (11.0, 1 * ms)])
+def test_a_pulse_of_nothing_or_beyond_the_range_is_refused(
+    served: ServedCard, bench: Bench, volts: float, for_ns: int
+) -> None:
+    with pytest.raises(InstrumentError, match=r"refused at tcp.* (1 ns at least|beyond its range)"):
+        bench.card.drive_for({"ao_sense": volts}, for_ns, bench.clock)
     assert served.box["sense"].volts == 0.0
 
 
