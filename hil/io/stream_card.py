@@ -145,6 +145,8 @@ class StreamCard(CardAtAddress):
         except HilError:
             ending.cancel()
             raise
+        if not isinstance(done, stream.Done):
+            raise InstrumentError(f"{pulse} was answered {done}; the card must say when it ended")
         return self._said.rig_ns(done.at_ns) - duration_ns
 
     def switch(self, port: str, on: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ class Beside:
         self._clock = clock
         self._name = name
         self._thread = ThreadPoolExecutor(1, name, urgent or _nothing)
-        self._last: Future[object] | None = None
+        self._last: Future[Any] | None = None
 
     def __call__(self, call: Callable[[], Found]) -> Found:
         """Make the call, run the world until it is over, and return or raise what it does.
