@@ -6,7 +6,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hil.errors import EvidenceError, HilError
-from hil.rig.keeping import keeper_plan
+from hil.rig.keeping import keeper_plan, kept_resources
+from hil.safety.address_guard import AddressGuard
 from hil.safety.errors import KeeperError, UnsafeError
 from hil.safety.launch import KeeperDoor, KeeperLink, exit_code_of, start_keeper
 from hil.safety.record import RECORD, read_record
@@ -28,12 +29,15 @@ class Keeping:
     Args:
         door: where the keeper is.
         folder: the run folder, in the process that started it.
+        file: the rig file: the real addresses of what is kept are refused to this process.
     """
 
-    def __init__(self, door: KeeperDoor, folder: Path | None) -> None:
+    def __init__(self, door: KeeperDoor, folder: Path | None, file: RigFile) -> None:
         self.keeper = door
         self._folder = folder
         self._link = KeeperLink(door)
+        self._guard = AddressGuard(kept_resources(file), door.doors)
+        self._guard.begin()
         self.kept_on: tuple[str, ...] = ()
         """What the keeper left on at the end."""
 
@@ -45,16 +49,16 @@ class Keeping:
             KeeperError: when it could not begin.
             UnsafeError: when the rig is not safe.
         """
-        return cls(start_keeper(keeper_plan(file, who=f"run {folder.name}", record=folder / RECORD)), folder)
+        return cls(start_keeper(keeper_plan(file, who=f"run {folder.name}", record=folder / RECORD)), folder, file)
 
     @classmethod
-    def join(cls, door: str) -> Keeping:
-        """Take part in a run whose keeper another process started.
+    def join(cls, door: str, file: RigFile) -> Keeping:
+        """Take part in a run of a rig whose keeper another process started.
 
         Raises:
             KeeperError: when it is gone.
         """
-        return cls(KeeperDoor.load(door), None)
+        return cls(KeeperDoor.load(door), None, file)
 
     @property
     def door(self) -> str:
@@ -90,6 +94,7 @@ class Keeping:
 
     def end(self) -> str:
         """The run is over; which output could not be confirmed safe, "" when all are."""
+        self._guard.end()
         if self._folder is None:
             with suppress(HilError):
                 self._link.leave()

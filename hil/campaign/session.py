@@ -131,7 +131,7 @@ class RunSession:
         """
         session = cls(settings, Path(folder), load_rig(settings.rig, settings.sets), worker=worker)
         if keeper:
-            session.keeping = Keeping.join(keeper)
+            session.keeping = Keeping.join(keeper, session.file)
         return session
 
     @cached_property

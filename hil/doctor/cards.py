@@ -74,18 +74,17 @@ def _accuracy(file: RigFile, name: str, card: CardAtAddress) -> Finding:
 def _interlocks(file: RigFile, name: str, card: CardAtAddress) -> Iterator[Finding]:
     """What the interlocks of other instruments read at this card."""
     for instrument, table in file.instrument.items():
-        if table.interlock is None:
-            continue
-        node, _, port = table.interlock.pin.partition(".")
-        if node != name or kind_of(port) not in ("di", "dl"):
-            continue
-        what, level = f"{instrument} interlock", table.interlock.level
-        if card.level(port).seen(level == "high", within=_READ_NS):
-            yield Finding(what, "ok", f"{table.interlock.pin} reads {level}: energising is permitted")
-        else:
-            yield Finding(
-                what,
-                "warn",
-                f"{table.interlock.pin} does not read {level}: {instrument} cannot be energised",
-                "close the interlock when the area is clear: it is the one thing that permits energising",
-            )
+        for interlock in table.interlock:
+            node, _, port = interlock.pin.partition(".")
+            if node != name or kind_of(port) not in ("di", "dl"):
+                continue
+            what, level = f"{instrument} interlock", interlock.level
+            if card.level(port).seen(level == "high", within=_READ_NS):
+                yield Finding(what, "ok", f"{interlock.pin} reads {level}: energising is permitted")
+            else:
+                yield Finding(
+                    what,
+                    "warn",
+                    f"{interlock.pin} does not read {level}: {instrument} cannot be energised",
+                    "close the interlock when the area is clear: it is the one thing that permits energising",
+                )

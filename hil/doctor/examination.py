@@ -12,7 +12,7 @@ from hil.doctor.finding import Finding
 from hil.doctor.host import clocks, disk, processors, versions
 from hil.doctor.instruments import instruments
 from hil.doctor.keeping import keeper, lease, why_not_talk
-from hil.doctor.tables import calibrations, paths, rig_file
+from hil.doctor.tables import calibrations, guards, paths, rig_file
 from hil.errors import HilError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def examine(file: RigFile, runs: Path) -> Iterator[Finding]:
     yield from paths(file, today)
     yield from _all("lease", lambda: lease(file))
     if sound:
+        yield from guards(file)
         yield from _all("instruments", lambda: instruments(file, lambda: why_not_talk(file)))
         yield from _all("cards", lambda: cards(file, lambda: why_not_talk(file)))
     else:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hil.doctor.finding import Finding
+from hil.rig.checks import resolve
+from hil.rig.guards import is_unmeasured
 from hil.rig.model import HERE
 from hil.rig.preflight import check_rig
+from hil.visa.driver import Driver
 
 if TYPE_CHECKING:
     import datetime
@@ -56,6 +59,26 @@ def paths(file: RigFile, today: datetime.date) -> Iterator[Finding]:
         else:
             remedy = f"measure the path again, and correct loss_db, date and due at {where}"
             yield _due(what, f"{found}, due {table.due}", table.due, today, remedy)
+
+
+def guards(file: RigFile) -> Iterator[Finding]:
+    """What a rig file may leave out while the hazard is small, and what that costs."""
+    for name, table in file.instrument.items():
+        driver = resolve(file, "instrument", name, "driver")
+        if table.hazard and table.watchdog is None and table.cut_by is None:
+            yield Finding(
+                f"{name} cut",
+                "warn",
+                f"it has no watchdog and nothing cuts it: hazard {table.hazard} stays on when the keeper is dead",
+                f"give instrument.{name} a watchdog, or cut_by what drops its supply or opens its path",
+            )
+        if issubclass(driver, Driver) and is_unmeasured(file, name, driver):
+            yield Finding(
+                f"{name} safe",
+                "warn",
+                "its safe sequence measures nothing: an output that says OFF and stays on is called safe",
+                f"give instrument.{name}.safe a step with below_v, for example on MEAS:VOLT?",
+            )
 
 
 def simulated(file: RigFile, name: str) -> str:

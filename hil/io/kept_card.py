@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import socket
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ class KeptCard:
         self.address = address
         self._received = b""
         self._last: dict[tuple[str, str], tuple[bytes, stream.Sample]] = {}
+        self._times: Counter[tuple[str, bool]] = Counter()
         try:
             self._link = socket.create_connection(host_and_port(name, address), timeout=_CONNECT_S)
         except OSError as problem:
@@ -77,6 +79,10 @@ class KeptCard:
         """What a channel read last; None when it was never told. Any thread may call."""
         found = self._last.get((channel, quantity))
         return None if found is None else found[1].value
+
+    def times(self, channel: str, *, high: bool) -> int:
+        """How often a discrete channel was told to be at a level, since this was opened. Any thread may call."""
+        return self._times[channel, high]
 
     def readings(self) -> list[bytes]:
         """The last sample of every channel, each as the line it came in."""
@@ -120,6 +126,7 @@ class KeptCard:
         for line, message in found:
             if isinstance(message, stream.Sample):
                 self._last[message.channel, message.quantity] = (line, message)
+                self._times[message.channel, bool(message.value)] += message.quantity == "level"
         return found
 
     def reopened(self) -> KeptCard:

@@ -6,7 +6,7 @@ Which transport is used (a simulated wire or a real interface, a twin or a real 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakMethod
 
@@ -335,7 +335,8 @@ class Assembly:
         rig.identities[name] = opened.identity._asdict()
         opened.impose_limits(table.limits)
         if simulated and table.hazard:
-            rig.safe_state.add(name, table, DriverLine(opened))
+            ungated = partial(self._library.without_gate, _address(name, table))
+            rig.safe_state.add(name, table, DriverLine(opened, ungated))
         return opened
 
     def _needs_keeper(self, kind: str, name: str, hazard: int) -> ConfigError:

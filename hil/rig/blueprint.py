@@ -16,11 +16,10 @@ from hil.errors import ConfigError
 from hil.io.card import IoCard
 from hil.rig.card_hazards import card_gate
 from hil.rig.checks import resolve
-from hil.rig.waveforms import load_waveforms
+from hil.rig.waveforms import allowed_waveforms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from hil.can.database import Database
     from hil.io.gate import CardGate
@@ -92,6 +91,7 @@ class Blueprint:
 
 
 def _gates(file: RigFile, drivers: Mapping[str, type[object]]) -> dict[str, Gate]:
+    from hil.rig.guards import why_not_guarded
     from hil.visa.driver import Driver
     from hil.visa.gate import Gate
 
@@ -105,8 +105,18 @@ def _gates(file: RigFile, drivers: Mapping[str, type[object]]) -> dict[str, Gate
                 f"{file.where('instrument', name, 'outputs')}: instrument.{name}.outputs: {driver.__name__} is no I/O "
                 "card; what its outputs may do stands in limits"
             )
+        problems = list(why_not_guarded(file, name, driver))
+        if problems:
+            raise ConfigError("\n".join(problems))
         try:
-            found[name] = Gate(name, driver, table.limits, allow=table.allow, sequences=waveforms(table.sequences))
+            found[name] = Gate(
+                name,
+                driver,
+                table.limits,
+                allow=table.allow,
+                sequences=allowed_waveforms(table.sequences),
+                allow_modulation=table.allow_modulation,
+            )
         except (ConfigError, ValueError) as problem:
             raise ConfigError(f"{file.where('instrument', name)}: {problem}") from problem
     return found
@@ -115,15 +125,6 @@ def _gates(file: RigFile, drivers: Mapping[str, type[object]]) -> dict[str, Gate
 def _is_card(file: RigFile, name: str, drivers: Mapping[str, type[object]]) -> bool:
     """Whether an instrument is a hazardous I/O card."""
     return bool(file.instrument[name].hazard) and issubclass(drivers[name], IoCard)
-
-
-def waveforms(path: Path | None) -> list[str] | None:
-    """The SHA-256 of every waveform a file lists; None without a file, which allows any.
-
-    Raises:
-        ConfigError: when the file cannot be read, or says something else.
-    """
-    return None if path is None else list(load_waveforms(path))
 
 
 def _databases(file: RigFile) -> dict[str, Database]:

@@ -9,18 +9,17 @@ import importlib
 from typing import TYPE_CHECKING, cast
 
 from hil.errors import ConfigError
-from hil.rig.model import HERE
+from hil.rig.hazard_checks import hazards
+from hil.rig.model import HERE, TIMER
 from hil.toml_lines import did_you_mean, dotted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from hil.rig.model import DutTable, InstrumentTable, Place, RigFile, Tables
+    from hil.rig.hazard_checks import Finding
+    from hil.rig.model import DutTable, InstrumentTable, RigFile, Tables
 
-Keys = tuple[str, ...]
-Finding = tuple[Keys, str]
-
-_RESERVED = frozenset({"plant", "rig", "clock"})
+_RESERVED = frozenset({"plant", "rig", "clock", TIMER})
 _IMPORT_ERRORS = (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, OSError, RuntimeError)
 """What a module of the user's can raise while it is imported."""
 
@@ -36,7 +35,7 @@ def cross_check(tables: Tables) -> list[Finding]:
         *_nets(tables),
         *_paths(tables),
         *_programs(tables),
-        *_safety(tables),
+        *hazards(tables),
         *_invariants(tables),
     ]
 
@@ -60,7 +59,8 @@ def _files(tables: Tables) -> Iterator[Finding]:
         named += [(("dut", name, "as_built"), dut.as_built), (("dut", name, "rtl"), dut.rtl)]
     if tables.plant is not None:
         named.append((("plant", "vehicle", ""), tables.plant.vehicle))
-    named += [(("instrument", name, "sequences"), part.sequences) for name, part in tables.instrument.items()]
+    for name, part in tables.instrument.items():
+        named += [(("instrument", name, "sequences"), file) for file in part.sequences or ()]
     named.append((("safety", "authority", ""), tables.safety.authority))
     for keys, file in named:
         if file is not None and not file.is_file():
@@ -91,8 +91,7 @@ def _instruments(tables: Tables) -> Iterator[Finding]:
                 f"instrument.{name}.resource = {instrument.resource!r} is instrument.{other} already; "
                 "an instrument has one owner",
             )
-        if instrument.interlock is not None and instrument.interlock.pin not in pins:
-            pin = instrument.interlock.pin
+        for pin in (each.pin for each in instrument.interlock if each.pin not in pins):
             yield (
                 ("instrument", name, "interlock", "pin"),
                 f"instrument.{name}.interlock.pin = {pin!r} is on no net{did_you_mean(pin, list(pins))}",
@@ -180,24 +179,6 @@ def _programs(tables: Tables) -> Iterator[Finding]:
             )
 
 
-def _safety(tables: Tables) -> Iterator[Finding]:
-    """Hazard 3 needs hardware that acts by itself, and reads back."""
-    deadliest = [name for name, part in tables.instrument.items() if part.hazard == 3]
-    needed = ("timer", "contactor", "emergency_stop", "arming_plug", "authority")
-    missing = [key for key in needed if getattr(tables.safety, key) is None]
-    if deadliest and missing:
-        yield (
-            ("instrument", deadliest[0], "hazard"),
-            f"instrument.{deadliest[0]}.hazard = 3 needs a hardware timer with contactor, emergency stop and arming "
-            f"plug, all read back, and an authority: [safety] lacks {', '.join(missing)}",
-        )
-    pins = {pin for net in tables.wires.values() for pin in net.pins}
-    for key in needed[:-1]:
-        pin = getattr(tables.safety, key)
-        if pin is not None and pin not in pins:
-            yield ("safety", key), f"safety.{key} = {pin!r} is on no net{did_you_mean(pin, list(pins))}"
-
-
 def _invariants(tables: Tables) -> Iterator[Finding]:
     """What is read at the end of a test belongs to a part of the rig."""
     parts = [*tables.bus, *tables.instrument, *tables.dut]
@@ -209,47 +190,6 @@ def _invariants(tables: Tables) -> Iterator[Finding]:
                 f"invariant.{name}.read = {table.read!r}: there is no bus, instrument or dut {part}"
                 f"{did_you_mean(part, parts)}",
             )
-
-
-_GUARDS = frozenset(
-    {
-        "hazard",
-        "safe",
-        "safe_in",
-        "keep_on",
-        "watchdog",
-        "interlock",
-        "limits",
-        "allow",
-        "outputs",
-        "sequences",
-        "action",
-    }
-)
-"""Keys of an instrument that guard what it can do."""
-
-
-def loosened(tables: Tables, places: Mapping[Keys, Place], lowered: Collection[Keys]) -> Iterator[Finding]:
-    """What guards real hardware is changed in files that somebody reviews, and a hazard is never called smaller.
-
-    Args:
-        tables: the merged rig.
-        places: where every key was given.
-        lowered: hazards that a later layer calls smaller.
-    """
-    if tables.rig.is_virtual:
-        return
-    real = {name for name, part in tables.instrument.items() if part.model is None}
-    hazardous = any(tables.instrument[name].hazard for name in real)
-    for keys, place in places.items():
-        if not place.file.startswith("--set"):
-            continue
-        guards = keys[:1] == ("instrument",) and keys[1:2] and keys[1] in real and not _GUARDS.isdisjoint(keys[2:3])
-        if guards or (hazardous and (keys[:1] == ("safety",) or keys[:2] == ("rig", "name"))):
-            yield keys, f"{dotted(keys)} guards real hardware: it is changed in the rig file, not on the command line"
-    for keys in lowered:
-        if keys[1] in real:
-            yield keys, f"{dotted(keys)} is smaller than in the file this one extends: a hazard does not get smaller"
 
 
 def _between(tables: Tables, one: str, other: str) -> set[str]:

@@ -14,7 +14,7 @@ from hil.rig.blueprint import Blueprint
 from hil.rig.loader import load_rig
 from hil.rig.preflight import check_rig
 from hil.rig.schema import json_schema, key_table
-from hil.rig.waveforms import listed, loaded
+from hil.rig.waveforms import allowed_waveforms, listed, loaded
 from hil.safety.lease_commands import grant_group, status_command
 from hil.toml_lines import dotted
 from hil.visa.driver import Driver
@@ -82,16 +82,23 @@ def schema(table: bool) -> None:
 @_FILE
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("instrument")
-def waveforms(file: Path, run: Path, instrument: str) -> None:
+@click.option("--check", "checks", is_flag=True, help="Print what the rig file does not list; exit code 1 if any.")
+def waveforms(file: Path, run: Path, instrument: str, *, checks: bool) -> None:
     """Print the list of waveforms that INSTRUMENT of the rig FILE was loaded with in RUN, for its key `sequences`."""
-    driver = Blueprint.of(_load(file, ())).drivers.get(instrument)
+    rigfile = _load(file, ())
+    driver = Blueprint.of(rigfile).drivers.get(instrument)
     transcript = run / "scpi" / f"{instrument}.log"
     if driver is None or not issubclass(driver, Driver) or not transcript.is_file():
         _refuse(f"{instrument}: is no VISA instrument of {file.as_posix()}, or {transcript.as_posix()} is not there")
     found = loaded(transcript.read_text(encoding="utf-8").splitlines(), driver)
     if not found:
         _refuse(f"{transcript.as_posix()}: shows no waveform that was loaded")
-    click.echo(listed(found), nl=False)
+    if checks:
+        allowed = allowed_waveforms(rigfile.instrument[instrument].sequences) or ()
+        found = {digest: what for digest, what in found.items() if digest not in allowed}
+    if found or not checks:
+        click.echo(listed(found), nl=False)
+    raise SystemExit(bool(checks and found))
 
 
 def _load(file: Path, sets: tuple[str, ...]) -> RigFile:

@@ -20,12 +20,10 @@ def action_of(file: RigFile, name: str) -> str:
 def interlocks_for(file: RigFile, name: str) -> list[tuple[str, Level]]:
     """What must read back before an output of an instrument is energised: pins and levels.
 
-    It is the instrument's own interlock; for hazard 3 also what shows that the hardware would act by itself.
+    These are the instrument's own interlocks; for hazard 3 also what shows that the hardware would act by itself.
     """
     table, safety = file.instrument[name], file.safety
-    wanted: list[tuple[str, Level]] = []
-    if table.interlock is not None:
-        wanted.append((table.interlock.pin, table.interlock.level))
+    wanted: list[tuple[str, Level]] = [(each.pin, each.level) for each in table.interlock]
     if table.hazard == _DEADLY:
         chain = (safety.contactor, safety.emergency_stop, safety.arming_plug)
         for pin in filter(None, chain):
@@ -36,15 +34,15 @@ def interlocks_for(file: RigFile, name: str) -> list[tuple[str, Level]]:
 def readable_interlocks(file: RigFile) -> dict[str, tuple[str, Level]]:
     """Every interlock that a grant may name, with its pin and level.
 
-    That is ``contactor``, ``emergency_stop`` and ``arming_plug`` of ``[safety]``; an instrument, for its interlock; and
-    a net on which a card reads a level, high when it reads back.
+    That is ``contactor``, ``emergency_stop`` and ``arming_plug`` of ``[safety]``; an instrument that has one interlock;
+    and a net on which a card reads a level, high when it reads back.
     """
     safety = file.safety
     chain = {"contactor": safety.contactor, "emergency_stop": safety.emergency_stop, "arming_plug": safety.arming_plug}
     found: dict[str, tuple[str, Level]] = {name: (pin, "high") for name, pin in chain.items() if pin is not None}
     for name, table in file.instrument.items():
-        if table.interlock is not None:
-            found.setdefault(name, (table.interlock.pin, table.interlock.level))
+        if len(table.interlock) == 1:
+            found.setdefault(name, (table.interlock[0].pin, table.interlock[0].level))
     for name, net in file.net.items():
         read = [pin for pin in net.pins if pin.partition(".")[2].startswith("di_")]
         if read:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hil.errors import ConfigError
 from hil.rig.hazards import action_of, interlocks_for, readable_interlocks
-from hil.rig.waveforms import load_waveforms
+from hil.rig.waveforms import allowed_waveforms
 from hil.safety.plan import (
     CardPlan,
     InterlockPlan,
@@ -32,6 +32,11 @@ _SILENT_S = 3.0  # how long an I/O card may take to say what its clock says
 def has_keeper(file: RigFile) -> bool:
     """Whether a rig needs a keeper: it is paced, and has a hazardous instrument that is reached over an address."""
     return not file.rig.is_virtual and any(_is_kept(table) for table in file.instrument.values())
+
+
+def kept_resources(file: RigFile) -> dict[str, str]:
+    """VISA resource, or address, of every instrument that the keeper of a rig holds, by name."""
+    return {name: str(table.resource) for name, table in file.instrument.items() if _is_kept(table)}
 
 
 def keeper_plan(
@@ -83,7 +88,8 @@ def _outlet(file: RigFile, name: str, table: InstrumentTable) -> OutletPlan:
         serial=table.serial,
         limits=dict(table.limits),
         allow=list(table.allow),
-        sequences=None if table.sequences is None else list(load_waveforms(table.sequences)),
+        sequences=allowed_waveforms(table.sequences),
+        allow_modulation=list(table.allow_modulation),
         safe=_steps(table.safe, file.rig.slowness),
         safe_in={phase: _steps(steps, file.rig.slowness) for phase, steps in table.safe_in.items()},
         feed_s=_FEED_S * file.rig.slowness,

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from pydantic import ValidationError
 
 from hil.errors import ConfigError
-from hil.rig.checks import cross_check, loosened
+from hil.rig.checks import cross_check
+from hil.rig.hazard_checks import loosened
 from hil.rig.model import (
     ALTERNATIVES,
     NAMED_TABLES,
@@ -381,6 +382,7 @@ def _named_files(tables: Tables) -> list[Path]:
     files += [file for dut in tables.dut.values() for file in (dut.as_built, dut.rtl)]
     files += [tables.plant.vehicle] if tables.plant is not None else []
     files += tables.rtl.block_designs
+    files += [file for instrument in tables.instrument.values() for file in instrument.sequences or ()]
     return [file for file in files if file is not None]
 
 

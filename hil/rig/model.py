@@ -88,6 +88,10 @@ def _safe_step(value: object) -> object:
     return {"write": value} if isinstance(value, str) else value
 
 
+def _in_a_list(value: object) -> object:
+    return [cast("object", value)] if isinstance(value, dict) else value
+
+
 Name = Annotated[str, AfterValidator(_named)]
 PinName = Annotated[str, AfterValidator(_pin)]
 ClassPath = Annotated[str, AfterValidator(_class_path)]
@@ -97,6 +101,8 @@ Phase = Literal["unpowered", "powered", "pressurised", "flashing", "armed"]
 """What state the articles are in, as far as it matters for what is safe."""
 HERE = "test"
 """The program in which the test itself runs."""
+TIMER = "timer"
+"""What stands for the hardware timer of ``[safety]`` among the instruments that cut others off."""
 
 
 class Table(BaseModel):
@@ -238,6 +244,9 @@ class Interlock(Table):
 
     pin: PinName = Field(description="pin that is read, node.port")
     level: Literal["high", "low"] = Field(description="level that permits energising")
+    path: Name | None = Field(
+        default=None, description="calibrated path, [path.NAME], that it shows to be closed: nothing is radiated"
+    )
 
 
 class Output(Table):
@@ -298,14 +307,29 @@ class InstrumentTable(Table):
         description='of a hazardous I/O card: its outputs that tests may move, by name, or "do_fts_*" for all that '
         "begin so; no other is moved",
     )
-    sequences: Path | None = Field(
-        default=None, description="TOML file of the waveforms that may be loaded, by SHA-256; any when left out"
+    sequences: list[Path] | None = Field(
+        default=None,
+        description="TOML files of the waveforms that may be loaded, by SHA-256; [] allows none. Left out, any may be "
+        "loaded, and then only in virtual time",
+    )
+    allow_modulation: list[Text] = Field(
+        default_factory=list[str],
+        description="kinds of modulation that a generator may make by itself, for example FM; none unless given",
     )
     process: Name | None = Field(
         default=None, description="program that runs the model, reached over resource; that of [rig] unless given"
     )
     watchdog: Watchdog | None = Field(default=None, description="timer in the instrument that drops its outputs")
-    interlock: Interlock | None = Field(default=None, description="pin that must read back before energising")
+    cut_by: Name | None = Field(
+        default=None,
+        description="what cuts it off when the keeper is dead and it has no watchdog: an instrument that has one, or "
+        '"timer", the hardware timer of [safety]; needed from hazard 2 on',
+    )
+    interlock: Annotated[
+        list[Interlock], BeforeValidator(_in_a_list, json_schema_input_type=Interlock | list[Interlock])
+    ] = Field(
+        default_factory=list["Interlock"], description="pins that must read back before energising: one, or a list"
+    )
     action: Annotated[str, AfterValidator(_action)] | None = Field(
         default=None,
         description="action that must have been permitted in the test before an output is energised, for example "
@@ -341,7 +365,7 @@ class InstrumentTable(Table):
                     f"hazard = {self.hazard} needs a safe sequence{where} whose steps read back (query, and expect or "
                     "below_v)"
                 )
-        if self.watchdog is None and self.interlock is None:
+        if self.watchdog is None and not self.interlock:
             raise ValueError(f"hazard = {self.hazard} needs a watchdog or an interlock")
         for name, output in self.outputs.items():
             if output.energises == "low" and self.watchdog is not None:
@@ -351,7 +375,7 @@ class InstrumentTable(Table):
                 )
             if output.energises == "low" and name.startswith("ao_"):
                 raise ValueError(f'outputs.{name} is an analog output: it energises "high", when it is driven')
-        if self.hazard == 3 and (self.watchdog is None or self.interlock is None):
+        if self.hazard == 3 and (self.watchdog is None or not self.interlock):
             raise ValueError("hazard = 3 needs both a watchdog and an interlock")
         return self
 

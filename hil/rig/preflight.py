@@ -11,7 +11,9 @@ from hil.device import Device
 from hil.errors import ConfigError, InstrumentError
 from hil.io.card import IoCard, kind_of
 from hil.rig.checks import resolve
+from hil.rig.guards import why_not_guarded
 from hil.toml_lines import check, did_you_mean, dotted, load_toml
+from hil.visa.driver import Driver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,6 +64,8 @@ def _bus(rigfile: RigFile, name: str, databases: dict[Path, Database]) -> Iterat
 def _driver(rigfile: RigFile, name: str) -> Iterator[str]:
     driver = resolve(rigfile, "instrument", name, "driver")
     if not issubclass(driver, IoCard):
+        if rigfile.instrument[name].hazard and issubclass(driver, Driver):
+            yield from why_not_guarded(rigfile, name, driver)
         return
     for place, port in _pins(rigfile, name):
         try:

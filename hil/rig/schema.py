@@ -105,8 +105,8 @@ def _kind(schema: Json) -> str:
     if kind == "object":
         return "table of numbers"
     if kind == "array":
-        inner = _kind(cast("Json", schema["items"]))
-        return f"list of {'steps' if inner == 'table' else inner + 's'}"
+        items = cast("Json", schema["items"])
+        return f"list of {'steps' if 'SafeStep' in str(items.get('$ref')) else _kind(items) + 's'}"
     return kind + _bounds(schema)
 
 

@@ -16,7 +16,7 @@ from hil.toml_lines import check, load_toml
 from hil.visa.scpi.tree import short_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from hil.visa.driver import Driver
@@ -41,6 +41,15 @@ def load_waveforms(path: Path) -> Mapping[str, str]:
     """
     tree, lines = load_toml(path)
     return check(WaveformList, tree, path.as_posix(), lines).waveform
+
+
+def allowed_waveforms(files: Sequence[Path] | None) -> list[str] | None:
+    """The SHA-256 of every waveform that some files list; None without any, which allows all.
+
+    Raises:
+        ConfigError: when a file cannot be read, or says something else.
+    """
+    return None if files is None else sorted({digest for path in files for digest in load_waveforms(path)})
 
 
 def loaded(transcript: Iterable[str], driver: type[Driver]) -> dict[str, str]:

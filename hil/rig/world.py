@@ -21,6 +21,7 @@ from hil.rig.hazards import action_of, interlocks_for, readable_interlocks
 from hil.rig.safe_state import SafeState
 from hil.safety.authority import Permit
 from hil.safety.errors import AuthorityError
+from hil.safety.interlock import why_open
 from hil.safety.permits import Permits
 from hil.safety.pulses import PulseTrain
 from hil.safety.secret import Secret
@@ -231,12 +232,11 @@ class Rig:
         Args:
             name: the instrument.
         """
-        action = action_of(self.file, name)
-        if not action:
-            return ""
-        wanted = interlocks_for(self.file, name)
+        wanted, action = interlocks_for(self.file, name), action_of(self.file, name)
+        if wanted:
+            self.timeline.arrived()
         opened = next((why for pin, level in wanted if (why := self._why_not_level(pin, level))), "")
-        return opened or self.permits.why_not(action)
+        return opened or (self.permits.why_not(action) if action else "")
 
     def _why_open(self, name: str) -> str:
         """Why an interlock that a grant names does not read back; "" when it does."""
@@ -247,10 +247,12 @@ class Rig:
 
     def _why_not_level(self, pin: str, level: Level) -> str:
         node, _, port = pin.partition(".")
-        last = self.card(node).level(port).last
-        if last is not None and bool(last.value) is (level == "high"):
-            return ""
-        return f"interlock {pin} {level} reads {'nothing yet' if last is None else 'high' if last.value else 'low'}"
+
+        def read() -> bool | None:
+            last = self.card(node).level(port).last
+            return None if last is None else bool(last.value)
+
+        return why_open(f"{pin} {level}", level, read)
 
     def pulse_timer(self) -> None:
         """Retrigger the hardware timer from now on, while the test runs the world; on a bench its keeper does.

@@ -83,6 +83,10 @@ class CardOutlet(KeptPart["CardPlan"]):
         found = self._card.last(port, "level")
         return None if found is None else bool(found)
 
+    def times(self, port: str, *, high: bool) -> int:
+        """How often a discrete channel was told to be at a level, on this connection. Any thread may call."""
+        return self._card.times(port, high=high)
+
     def pulse(self, port: str, on: bool) -> None:
         """Move an output that is reserved for the keeper. Any thread may call."""
         self._pulses.append((port, on))

@@ -25,5 +25,12 @@ class KeeperError(HilError):
     """The keeper refused something, or is gone; the message says which and why."""
 
 
+class KeptAddressError(HilError, PermissionError):
+    """A test opened the address of an instrument that the keeper holds; the message names the way through it.
+
+    It is an ``OSError`` too, so that whoever opens the connection cleans up as after any that failed.
+    """
+
+
 class UnsafeError(HilError):
     """The rig could not be confirmed safe: outputs may be live."""

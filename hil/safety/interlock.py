@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from hil.errors import HilError, InstrumentError
@@ -10,10 +11,10 @@ from hil.io.card import CardAtAddress
 from hil.signal import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hil.clock import WallClock
-    from hil.safety.plan import InterlockPlan
+    from hil.safety.plan import InterlockPlan, Level
 
 
 class LevelReader(Protocol):
@@ -21,6 +22,10 @@ class LevelReader(Protocol):
 
     def level(self, port: str) -> bool | None:
         """What a discrete channel read last; None when it was never told; raises HilError when it cannot be known."""
+        ...
+
+    def times(self, port: str, *, high: bool) -> int:
+        """How often a discrete channel was told to be at a level."""
         ...
 
 
@@ -44,6 +49,8 @@ class Interlocks:
         self._readable = readable
         self._cards: dict[str, CardAtAddress] = {}
         self._kept: Mapping[str, LevelReader] = {}
+        self._seen: dict[tuple[str, int], int] = {}
+        """How often each interlock of each instrument had been open when it was looked at."""
 
     def open(self, kept: Mapping[str, LevelReader] | None = None) -> None:
         """Open the cards.
@@ -67,6 +74,28 @@ class Interlocks:
         """Why an output must stay off: an interlock that does not read back; "" when all do. Any thread may call."""
         return next((why for plan in self._plans.get(outlet, ()) if (why := self._why_open(plan))), "")
 
+    def why_opened(self, outlet: str) -> str:
+        """Which interlock has opened since this was asked last, were it for a moment; "" when none has."""
+        plans = self._plans.get(outlet, ())
+        opened = [plan for number, plan in enumerate(plans) if self._has_opened((outlet, number), plan)]
+        return f"interlock {opened[0]} was open for a moment" if opened else ""
+
+    def _has_opened(self, asking: tuple[str, int], plan: InterlockPlan) -> bool:
+        try:
+            times = self._times_open(plan)
+        except HilError:  # why_not says it
+            return False
+        before, self._seen[asking] = self._seen.get(asking, 0), times
+        return times > before
+
+    def _times_open(self, plan: InterlockPlan) -> int:
+        """How often it was told to be at the level that does not permit."""
+        wrong, kept = plan.level == "low", self._kept.get(plan.address)
+        if kept is not None:
+            return kept.times(plan.port, high=wrong)
+        card = self._cards.get(plan.address)
+        return 0 if card is None else [bool(level) for level in card.level(plan.port).samples()[1]].count(wrong)
+
     def why_open(self, name: str) -> str:
         """Why an interlock that a grant names does not read back; "" when it does. Any thread may call."""
         plan = self._readable.get(name)
@@ -75,14 +104,7 @@ class Interlocks:
         return self._why_open(plan)
 
     def _why_open(self, plan: InterlockPlan) -> str:
-        try:
-            level = self._level(plan)
-        except HilError as problem:  # what a card said before its connection was lost proves nothing
-            return f"interlock {plan} cannot be read: {problem}"
-        if level is not None and level is (plan.level == "high"):
-            return ""
-        found = "nothing yet" if level is None else "high" if level else "low"
-        return f"interlock {plan} reads {found}"
+        return why_open(plan, plan.level, partial(self._level, plan))
 
     def _level(self, plan: InterlockPlan) -> bool | None:
         kept = self._kept.get(plan.address)
@@ -96,6 +118,23 @@ class Interlocks:
         """Close the cards."""
         for card in self._cards.values():
             card.close()
+
+
+def why_open(shown: object, level: Level, read: Callable[[], bool | None]) -> str:
+    """Why an interlock does not permit energising; "" when it does. On a bench and in simulation the same.
+
+    Args:
+        shown: the interlock, for the text.
+        level: the level that permits.
+        read: its level, None when it was never told; it may raise a HilError.
+    """
+    try:
+        found = read()
+    except HilError as problem:  # what a card said before its connection was lost proves nothing
+        return f"interlock {shown} cannot be read: {problem}"
+    if found is not None and found is (level == "high"):
+        return ""
+    return f"interlock {shown} reads {'nothing yet' if found is None else 'high' if found else 'low'}"
 
 
 def card_class(plan: InterlockPlan) -> type[CardAtAddress]:

@@ -77,6 +77,8 @@ class Keeper:
         self.phase = plan.phase
         self.not_permitted: Callable[[str], str] = _permitted
         """Asked before an output of an instrument is switched on, and while it is: why it is not permitted."""
+        self.why_opened: Callable[[str], str] = _permitted
+        """Asked for every instrument at every look: which of its interlocks has opened since the last one."""
         self.kept: list[str] = []
         """What was left on because the rig file says so."""
         self._clock = clock
@@ -302,13 +304,18 @@ class Keeper:
             if ended:
                 self.trip(ended)
 
+    def _look_at_interlocks(self) -> None:
+        """Make the rig safe when an interlock of what is energised is open, or was since the last look."""
+        moments = {outlet: self.why_opened(outlet) for outlet in self._outlets}
+        whys = (self._why_not(outlet) or moments.get(outlet, "") for outlet in tuple(self._energised))
+        opened = next(filter(None, whys), "")
+        if opened and self.state is State.IN_USE:
+            self.trip(opened)
+
     def _look(self) -> None:
         now = self._clock.now
         self._looked_ns = self._clock.elapsed
-        opened = next((why for outlet in tuple(self._energised) if (why := self._why_not(outlet))), "")
-        if opened and self.state is State.IN_USE:
-            self.trip(opened)
-            return
+        self._look_at_interlocks()
         if self._hold_until_ns is not None:
             if now >= self._hold_until_ns:
                 self.trip("the declared hold is over and nobody resumed")
@@ -333,7 +340,7 @@ class Keeper:
 
 
 def _permitted(outlet: str) -> str:
-    """No instrument needs a permit."""
+    """No instrument needs a permit, and no interlock opens."""
     del outlet
     return ""
 

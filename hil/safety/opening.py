@@ -33,7 +33,16 @@ def open_outlet(plan: OutletPlan, keeper: Keeper, record: KeeperRecord) -> Outle
     if not issubclass(driver, Driver):
         raise InstrumentError(f"{plan.name}: {plan.driver} is no driver")
     driver.recognise(upstream.identity, name=plan.name, serial=plan.serial, where=plan.resource)
-    gate = Gate(plan.name, driver, plan.limits, allow=plan.allow, sequences=plan.sequences)
+    if driver.loads and plan.sequences is None:
+        raise InstrumentError(f"{plan.name}: its plan does not say which waveforms it may be loaded with")
+    gate = Gate(
+        plan.name,
+        driver,
+        plan.limits,
+        allow=plan.allow,
+        sequences=plan.sequences,
+        allow_modulation=plan.allow_modulation,
+    )
     record.write("opened", outlet=plan.name, resource=plan.resource, identity=str(upstream.identity))
     return Outlet(plan, gate, upstream, keeper)
 

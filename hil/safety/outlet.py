@@ -333,6 +333,7 @@ class Outlet:
         self._fed = Stopwatch()
         if not ruling.asks:
             self._dialogue.tell(message)
+            self._gate.passed(ruling)
             if ruling.quiets:
                 self._bench.quiet(self.plan.name)
             return

@@ -76,6 +76,8 @@ class OutletPlan(KeptPlan):
     limits: dict[str, float] = Field(default_factory=dict)
     allow: list[str] = Field(default_factory=list)
     sequences: list[str] | None = None
+    """SHA-256 of every waveform that may be loaded; without a list, an instrument that takes waveforms is not kept."""
+    allow_modulation: list[str] = Field(default_factory=list)
     feed_s: float = 0.5
     """How long it may take to answer what feeds its watchdog [s]."""
     watchdog: WatchdogPlan | None = None

@@ -85,6 +85,7 @@ class _Process:
         self._interlocks = Interlocks(clock, interlocks, plan.readable)
         self._keeper = Keeper(plan, clock, lease, record, self._interlocks.why_not)
         self._keeper.not_permitted = self._not_permitted
+        self._keeper.why_opened = self._interlocks.why_opened
         register = None if plan.authority is None else Path(plan.authority)
         self._permits = Permits(plan.rig, register, self._interlocks.why_open)
         self._actions = {part.name: part.action for part in plan.kept if part.action}

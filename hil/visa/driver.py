@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from enum import Enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from hil.closed import Closed
@@ -52,7 +53,13 @@ class Driver(Closed):
     energising: ClassVar[tuple[str, ...]] = ()
     """Settings that switch an output on when they are true."""
     loads: ClassVar[tuple[str, ...]] = ()
-    """Headers of commands that load waveforms; which may be loaded, a rig file can list."""
+    """Headers of commands that load waveforms; which may be loaded, a rig file lists."""
+    plays: ClassVar[tuple[str, ...]] = ()
+    """Settings that say by name which of the loaded waveforms is played."""
+    starts: ClassVar[tuple[str, ...]] = ()
+    """Settings that make it play, or ready to, when they are true."""
+    modulations: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Modulation that the instrument makes by itself: the setting that switches it on, by kind, for example FM."""
 
     name: str
     identity: Identity

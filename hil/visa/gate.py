@@ -2,19 +2,20 @@
 
 A driver checks what it sends, but a test can send anything. The gate reads each program message as the instrument
 would, by the driver's own declarations: one command a message, a listed header, values within the rig file's limits,
-waveforms that are listed. Everything else is refused, with the standard's error -203.
+waveforms that are listed and were loaded in this session, modulation of its own only where it is allowed. Everything
+else is refused, with the standard's error -203.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from hil.visa.bounds import Bounds
 from hil.visa.declare import Action, Setting, declared
+from hil.visa.repertoire import Repertoire
 from hil.visa.scpi.arguments import Channels, Rest, arguments
 from hil.visa.scpi.errors import ScpiError
-from hil.visa.scpi.parser import Kind, parse
+from hil.visa.scpi.parser import parse
 from hil.visa.scpi.tree import Command, Tree
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from hil.visa.driver import Driver
     from hil.visa.scpi.parameters import Parameter
+    from hil.visa.scpi.parser import Unit
 
 
 class Ruling(NamedTuple):
@@ -35,6 +37,12 @@ class Ruling(NamedTuple):
     """Whether it switches the only output off, so that nothing is energised any more."""
     asks: bool = False
     """Whether it is a query, which will be answered."""
+    loads: str = ""
+    """The name under which it loads a waveform."""
+    selects: str = ""
+    """The waveform it selects."""
+    lasts: bool = True
+    """Whether the same message gets the same ruling later."""
 
 
 _COMMON = ("*CLS", "*ESE", "*SRE", "*OPC", "*WAI", "*TRG")
@@ -57,6 +65,7 @@ class Gate:
         allow: headers beside those declared, for example ``CAL:DATE?``.
         sequences: SHA-256 of every waveform that may be loaded, of its block or of the message where it has none,
             hexadecimal; None allows any.
+        allow_modulation: the kinds of modulation that the instrument may make by itself, for example ``FM``.
 
     Raises:
         ConfigError: for a limit on a quantity the driver does not have.
@@ -71,10 +80,14 @@ class Gate:
         *,
         allow: Iterable[str] = (),
         sequences: Collection[str] | None = None,
+        allow_modulation: Collection[str] = (),
     ) -> None:
         self.name = name
         self._driver = driver
-        self._sequences = sequences
+        self._repertoire = Repertoire(sequences)
+        self._unlisted_modulation = {
+            setting: kind for kind, setting in driver.modulations.items() if kind not in allow_modulation
+        }
         self._bounds = Bounds()
         self._tree = Tree()
         self._rulings: dict[bytes, Ruling] = {}
@@ -98,11 +111,22 @@ class Gate:
         known = self._rulings.get(message)
         if known is None:
             known = self._rule(message)
-            if len(message) <= _REMEMBERED_BYTES:
+            if known.lasts and len(message) <= _REMEMBERED_BYTES:
                 if len(self._rulings) >= _REMEMBERED_MAX:
                     self._rulings.clear()
                 self._rulings[message] = known
         return known
+
+    def passed(self, ruling: Ruling) -> None:
+        """A message was sent on, after this ruling."""
+        if ruling.loads:
+            self._repertoire.has_loaded(ruling.loads)
+        if ruling.selects:
+            self._repertoire.has_selected(ruling.selects)
+
+    def forget(self) -> None:
+        """Another session begins: nothing that the instrument holds was loaded in it."""
+        self._repertoire.forget()
 
     # -- the list -----------------------------------------------------------------------------------------
 
@@ -133,11 +157,28 @@ class Gate:
             names = [f"out{number}" for number in numbers] or [""]
             excesses = [self._bounds.excess(setting.limit, name, value) for name in names]
             refused = next((f"{excess.value:g} is refused: {excess}" for excess in excesses if excess), "")
+            if setting.name in self._driver.plays or setting.name in self._driver.starts:
+                return self._played(setting, value, refused)
+            kind = self._unlisted_modulation.get(setting.name)
+            if kind is not None and value:
+                return Ruling(f"{setting.header} makes modulation of the instrument's own: {kind} is not allowed here")
             switches = setting.name in self._driver.energising
             return Ruling(refused, switches and bool(value), switches and not value and not channels)
 
         self._rules[setting.command] = ruled
         self._tree.add(Command(setting.command, (cast("Parameter[object]", setting.value), *listed), _nothing))
+
+    def _played(self, setting: Setting[object], value: object, refused: str) -> Ruling:
+        """What decides which waveform is played, or starts it."""
+        if setting.name in self._driver.plays:
+            name = str(value)
+            why = refused or self._repertoire.why_not_select(name)
+            return Ruling(why, selects="" if why else name, lasts=False)
+        return Ruling(refused or (self._repertoire.why_not_start() if value else ""), lasts=False)
+
+    def _loaded(self, unit: Unit, message: bytes) -> Ruling:
+        why = self._repertoire.why_not_load(unit.header, message, unit.tokens)
+        return Ruling(why, loads="" if why else unit.tokens[0].text, lasts=False)
 
     def _permit(self, header: str) -> None:
         """A command that changes nothing a limit is about; its parameters are the instrument's matter."""
@@ -161,11 +202,8 @@ class Gate:
             if unlisted.number == _UNDEFINED:
                 return Ruling(f"{unit.header} is not on the list of what a {self._driver.__name__} may be sent")
             return Ruling(f"{shown!r} is not complete: {unlisted.entry}")
-        if command.pattern in self._driver.loads and self._sequences is not None:
-            blocks = [token.text for token in unit.tokens if token.kind is Kind.BLOCK]
-            digest = hashlib.sha256(blocks[0].encode("latin-1") if blocks else message).hexdigest()
-            if digest not in self._sequences:
-                return Ruling(f"{unit.header} loads a waveform that is not listed (sha256 {digest})")
+        if command.pattern in self._driver.loads:
+            return self._loaded(unit, message)
         rule = self._rules.get(command.pattern)
         return Ruling(asks=unit.query) if rule is None or unit.query else rule(*suffixes, *values)
 

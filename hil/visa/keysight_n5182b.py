@@ -7,6 +7,7 @@ for headers, the marker file and the waveform format; a value that was not found
 from __future__ import annotations
 
 import hashlib
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from hil.errors import InstrumentError
@@ -18,6 +19,8 @@ from hil.visa.scpi.parameters import Boolean, Choice, Number, Text
 from hil.visa.tones import Playback, ToneSequence, check
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hil.visa.tones import Burst
 
 T = TypeVar("T")
@@ -40,6 +43,9 @@ class KeysightN5182B(RFSigGen):
     models: ClassVar[tuple[str, ...]] = ("N5182B",)
     energising: ClassVar[tuple[str, ...]] = ("rf_enabled",)
     loads: ClassVar[tuple[str, ...]] = ("MEMory:DATA", "[SOURce:]RADio#:ARB:SEQuence")
+    plays: ClassVar[tuple[str, ...]] = ("arb_waveform",)
+    starts: ClassVar[tuple[str, ...]] = ("arb_enabled",)
+    modulations: ClassVar[Mapping[str, str]] = MappingProxyType({"FM": "fm_enabled"})
 
     frequency_hz = Setting(
         "[SOURce:]FREQuency[:CW]",

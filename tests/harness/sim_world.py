@@ -91,7 +91,7 @@ class Served(OnClock):
 class ServedCard(OnClock):
     """A simulated I/O card on a port, wired to a box with an output, a sensor input and a key."""
 
-    PORTS = ("load_out", "di_out", "ao_sense", "ai_sense", "do_key")
+    PORTS = ("load_out", "di_out", "ao_sense", "ai_sense", "do_key", "di_key")
 
     def build(self) -> Callable[[], None]:
         self.box = {name: self.wiring.pin(f"box.{name}") for name in ("out", "sense", "key")}
@@ -100,7 +100,7 @@ class ServedCard(OnClock):
         card = SimIoCard("stand", self.wiring, timeline=timeline, ports=self.PORTS, ohms={"load_out": 5.0})
         self.wiring.net("out", ["box.out", "stand.load_out", "stand.di_out"])
         self.wiring.net("sense", ["box.sense", "stand.ao_sense", "stand.ai_sense"])
-        self.wiring.net("key", ["box.key", "stand.do_key"])
+        self.wiring.net("key", ["box.key", "stand.do_key", "stand.di_key"])
         self.server = CardServer(card, self.clock)
         return self.server.close
 

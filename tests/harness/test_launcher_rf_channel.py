@@ -40,6 +40,12 @@ class ChannelWorld:
             wiring.net(f"feed_{feed}", [f"channel.feed_{feed}", f"rx_{feed}.rf"])
         self.changes: list[int] = []
         self.receivers["a"].on_change(lambda: self.changes.append(self.clock.now))
+        self.supplies = {feed: wiring.pin(f"psu.out_{feed}") for feed in self.receivers}
+        self.contacts = {feed: wiring.pin(f"stand.di_{feed}") for feed in self.receivers}
+        for feed in self.receivers:
+            wiring.net(f"power_{feed}", [f"psu.out_{feed}", f"channel.hold_{feed}"])
+            wiring.net(f"mated_{feed}", [f"channel.mated_{feed}", f"stand.di_{feed}"])
+            self.supplies[feed].drive(28.0, 0.1)
         self._switch = wiring.pin("stand.do")
         wiring.net("follow", ["stand.do", "channel.follow"])
         if connected:
@@ -47,7 +53,7 @@ class ChannelWorld:
             wiring.net("line_of_sight", ["plant.line_of_sight", "channel.line_of_sight"])
             self.see()
         self.generator.drive(CARRIER)
-        self.clock.sleep(1 * ms)
+        self.clock.sleep(10 * ms)
 
     def see(self, distance_m: float = 2164.0, aspect_deg: float = 90.0, roll_deg: float = 90.0) -> None:
         self.source.set(distance_m, math.radians(aspect_deg), math.radians(roll_deg))

@@ -42,12 +42,17 @@ def stimuli() -> list[tuple[str, object]]:
 @pytest.fixture
 def rig(blueprint: Blueprint, stimuli: list[tuple[str, object]]) -> Iterator[Rig]:
     opened = open_rig(blueprint, sinks=Sinks(stimulus=lambda what, detail: stimuli.append((what, detail))))
+    output = opened.instrument("psu", DCPower).output(1)  # it holds the switch in the receiver's feed
+    output.voltage_v, output.current_limit_a = 28.0, 5.0
+    output.on()
+    stimuli.clear()
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def uplink(rig: Rig) -> Uplink:
+def unsensed(rig: Rig) -> Uplink:
+    """The uplink, while no initiator simulator reads back."""
     parts = UplinkParts(
         generator=rig.instrument("siggen", RFSigGen),
         card=rig.card("stand"),
@@ -57,6 +62,12 @@ def uplink(rig: Rig) -> Uplink:
         undo=rig.undo,
     )
     return Uplink(parts, ToneTable.of(PROFILE), loss_db=6.5)
+
+
+@pytest.fixture
+def uplink(unsensed: Uplink) -> Uplink:
+    unsensed.sense_simulators()
+    return unsensed
 
 
 @pytest.fixture
@@ -96,7 +107,6 @@ def test_every_command_has_a_marker_edge_of_its_own(rig, uplink):
 
 
 def test_a_sequence_marks_the_start_of_its_last_command(rig, uplink, fts):
-    uplink.sense_simulators()
     edge = uplink.send_sequence(["ARM", "TERMINATE"], level_dbm=-100.0)
     terminated = fts.terminate_output.expect(HIGH, within=100 * ms)
     assert 0 < terminated.at - edge.at < 25 * ms
@@ -123,39 +133,39 @@ def test_stimuli_name_the_command_and_its_level(uplink, stimuli):
     assert ("uplink: CHECK", "-107 dBm at the antenna port") in stimuli
 
 
-def test_terminate_without_simulators_is_refused_before_anything_acts(rig, uplink, stimuli):
+def test_terminate_without_simulators_is_refused_before_anything_acts(rig, unsensed, stimuli):
     with pytest.raises(
         InterlockError, match="TERMINATE is refused: initiator_sim_a, initiator_sim_b does not read back"
     ):
-        uplink.send("TERMINATE", level_dbm=-100.0)
+        unsensed.send("TERMINATE", level_dbm=-100.0)
     assert stimuli == []
     assert arriving(rig) is None
 
 
 @pytest.mark.parametrize("tones", ["TERMINATE", (1, 2), (2, 5, 1), (1, 2, 4)])
-def test_whatever_could_terminate_is_hazard_2_with_and_3_without_simulators(rig, uplink, tones):
-    assert uplink.hazard_of(tones) == 3
-    uplink.sense_simulators()
-    assert uplink.hazard_of(tones) == 2
+def test_whatever_could_terminate_is_hazard_2_with_and_3_without_simulators(rig, unsensed, tones):
+    assert unsensed.hazard_of(tones) == 3
+    unsensed.sense_simulators()
+    assert unsensed.hazard_of(tones) == 2
     with rig.inject("initiator_sim_b", "open"):
         rig.clock.sleep(1 * ms)
-        assert uplink.missing_simulators == ("initiator_sim_b",)
-        assert uplink.hazard_of(tones) == 3
+        assert unsensed.missing_simulators == ("initiator_sim_b",)
+        assert unsensed.hazard_of(tones) == 3
 
 
-def test_a_detuned_terminate_is_as_hazardous(uplink):
-    assert uplink.hazard_of(uplink.table.tones("TERMINATE", offset_pct=4.0)) == 3
+def test_a_detuned_terminate_is_as_hazardous(unsensed):
+    assert unsensed.hazard_of(unsensed.table.tones("TERMINATE", offset_pct=4.0)) == 3
 
 
 @pytest.mark.parametrize(("tones", "hazard"), [("CHECK", 0), ((), 0), ("ARM", 1), ("OPTIONAL", 1), ((1,), 1)])
-def test_other_commands_need_no_simulator(uplink, tones, hazard):
+def test_other_commands_are_less_hazardous(uplink, tones, hazard):
     assert uplink.hazard_of(tones) == hazard
     uplink.send(tones, level_dbm=-100.0)
 
 
-def test_a_hazardous_command_anywhere_in_a_sequence_is_refused(uplink):
+def test_a_hazardous_command_anywhere_in_a_sequence_is_refused(unsensed):
     with pytest.raises(InterlockError, match="ARM, TERMINATE, CHECK is refused"):
-        uplink.send_sequence(["ARM", "TERMINATE", "CHECK"], level_dbm=-100.0)
+        unsensed.send_sequence(["ARM", "TERMINATE", "CHECK"], level_dbm=-100.0)
 
 
 def test_a_missing_marker_is_an_error_of_the_rig(rig, uplink):
@@ -171,7 +181,6 @@ def test_unknown_commands_and_tones_are_refused_with_the_known_ones(uplink):
 
 
 def test_closing_the_rig_switches_carrier_and_sense_loops_off(blueprint, uplink, rig):
-    uplink.sense_simulators()
     uplink.send("ARM", level_dbm=-100.0)
     rig.close()
     assert arriving(rig) is None

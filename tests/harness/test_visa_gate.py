@@ -92,6 +92,92 @@ def test_a_waveform_loads_only_when_it_is_listed_by_its_hash():
     assert "loads a waveform that is not listed" in gate.rule(b'RAD:ARB:SEQ "SEQ:A","WFM1:H1",1,M1').refusal
 
 
+LOAD, SEQUENCE = b'MEM:DATA "WFM1:H1",#14abcd', b'RAD:ARB:SEQ "SEQ:A","WFM1:H1",1,M1'
+SELECT = b'RAD:ARB:WAV "SEQ:A"'
+
+
+def generator(*said: bytes, sequences: tuple[bytes, ...] = (LOAD[-4:], SEQUENCE)) -> Gate:
+    """The gate of a generator that these messages have passed."""
+    gate = Gate("siggen", KeysightN5182B, {}, sequences={hashlib.sha256(each).hexdigest() for each in sequences})
+    for message in said:
+        ruling = gate.rule(message)
+        assert ruling.refusal == "", ruling
+        gate.passed(ruling)
+    return gate
+
+
+def test_what_was_loaded_and_selected_in_this_session_is_played():
+    generator(LOAD, SEQUENCE, SELECT, b"RAD:ARB ON", b"RAD:ARB OFF", b'RAD:ARB:WAV "wfm1:H1"', b":SOUR:RAD1:ARB:STAT 1")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ((), SELECT),
+        ((LOAD,), b'RAD:ARB:WAV "WFM1:H2"'),
+        ((LOAD,), b'RAD:ARB:WAV "WFM1:h1"'),
+        ((LOAD,), b'RAD:ARB:WAV "NVWFM:H1"'),
+        ((LOAD,), SELECT),
+        ((), SEQUENCE),
+    ],
+)
+def test_a_name_that_was_not_loaded_in_this_session_is_neither_selected_nor_put_into_a_sequence(said, message):
+    assert "was not loaded in this session" in generator(*said).rule(message).refusal
+
+
+def test_a_load_that_was_refused_elsewhere_loads_nothing():
+    gate = generator()
+    assert gate.rule(LOAD).refusal == ""  # it may pass, and something else kept it back
+    assert "was not loaded" in gate.rule(b'RAD:ARB:WAV "WFM1:H1"').refusal
+
+
+def test_the_player_is_not_started_on_what_somebody_else_has_selected():
+    gate = generator(LOAD)
+    assert "no waveform was selected in this session" in gate.rule(b"RAD:ARB ON").refusal
+    assert gate.rule(b"RAD:ARB OFF").refusal == ""
+
+
+def test_another_session_begins_with_nothing_loaded():
+    gate = generator(LOAD, SEQUENCE, SELECT)
+    gate.forget()
+    assert "was not loaded" in gate.rule(SELECT).refusal
+    assert "no waveform was selected" in gate.rule(b"RAD:ARB ON").refusal
+
+
+def test_an_empty_list_lets_nothing_be_loaded():
+    assert "not listed" in generator(sequences=()).rule(LOAD).refusal
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'MMEM:DATA "WFM1:H1",#14abcd',
+        b'MEM:COPY "NVWFM:A","WFM1:H1"',
+        b'MEM:DEL "WFM1:H1"',
+        b"RAD:DMOD:ARB ON",
+        b"*RCL 1",
+    ],
+)
+def test_other_ways_to_a_waveform_are_not_on_the_list(message):
+    assert "not on the list" in generator(LOAD).rule(message).refusal
+
+
+@pytest.mark.parametrize("message", [b"FM:STAT ON", b":SOURce:FM1:STATe 1", b"fm:stat on"])
+def test_modulation_of_the_instruments_own_is_refused_unless_the_rig_file_allows_it(message):
+    assert "FM is not allowed here" in generator().rule(message).refusal
+    assert Gate("siggen", KeysightN5182B, {}, allow_modulation=["FM"]).rule(message).refusal == ""
+
+
+@pytest.mark.parametrize("message", [b"FM:STAT OFF", b"FM 30000", b"FM:STAT?"])
+def test_modulation_that_is_off_may_be_set_and_asked(message):
+    assert generator().rule(message).refusal == ""
+
+
+@pytest.mark.parametrize("message", [b"AM:STAT ON", b"PULM:STAT ON", b"LFO:STAT ON", b"PM:STAT ON", b"FM2:STAT ON"])
+def test_modulation_that_the_driver_does_not_declare_is_refused(message):
+    assert Gate("siggen", KeysightN5182B, {}, allow_modulation=["FM"]).rule(message).refusal
+
+
 def test_a_limit_on_a_quantity_the_driver_does_not_have_is_refused():
     with pytest.raises(ConfigError, match=r"psu: limits\.voltge_max_v"):
         Gate("psu", KeysightN6700, {"voltge_max_v": 3.0})

@@ -32,7 +32,9 @@ def test_what_a_transcript_shows_to_have_been_loaded_passes_the_gate_and_nothing
     path.write_text(listed(loaded(TRANSCRIPT, KeysightN5182B)))
     gate = Gate("siggen", KeysightN5182B, {}, sequences=load_waveforms(path))
 
-    assert gate.rule(b'MEM:DATA "WFM1:H1",#14abcd').refusal == ""
+    load = gate.rule(b'MEM:DATA "WFM1:H1",#14abcd')
+    assert load.refusal == ""
+    gate.passed(load)
     assert gate.rule(SEQUENCE.encode()).refusal == ""
     assert "not listed" in gate.rule(b'MEM:DATA "WFM1:H1",#14abce').refusal
     assert "not listed" in gate.rule(SEQUENCE.replace("1,M1", "2,M1").encode()).refusal
@@ -46,6 +48,15 @@ def test_the_command_prints_the_list_of_a_run(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert BLOCK in done.output
     assert CliRunner().invoke(rig, ["waveforms", "rigs/sim.toml", str(tmp_path), "psu"]).exit_code == 1
+
+
+def test_a_run_that_played_what_the_rig_file_does_not_list_is_found(tmp_path: Path) -> None:
+    (tmp_path / "scpi").mkdir()
+    (tmp_path / "scpi" / "siggen.log").write_text("\n".join(TRANSCRIPT))
+    done = CliRunner().invoke(rig, ["waveforms", "rigs/processes.toml", str(tmp_path), "siggen", "--check"])
+
+    assert done.exit_code == 1
+    assert BLOCK in done.output
 
 
 def test_a_list_that_says_something_else_is_refused(tmp_path: Path) -> None:
