@@ -19,6 +19,7 @@ _ELSEWHERE = {
     "rig": "hil.rig.commands:rig",
     "safe": "hil.rig.safe_command:safe",
     "sim": "hil.sim.commands:sim",
+    "take": "hil.rig.take_command:take",
 }
 """Subcommands that are imported when they are asked for."""
 _USAGE = 2  # the exit code of a command that could not start its work

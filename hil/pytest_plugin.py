@@ -7,6 +7,7 @@ a PASS is *passed*. The plugin counts planned against judged tests by itself; a 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import pathlib
 from dataclasses import replace
@@ -84,6 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "measures(*names): measurements the test must take; one never taken is FAIL")
     config.addinivalue_line("markers", "leaves(*names): invariants of the bench that the test breaks on purpose")
     config.addinivalue_line("markers", "realtime: judges wall time; an ERROR on a rig of virtual pace, RTL above all")
+    config.addinivalue_line("markers", "deadline(seconds): what the test may take, as far as the rig file lets it")
     config.addinivalue_line("markers", "draw(number): one of several trials alike; the run's seed + number is its seed")
     config.pluginmanager.register(_Tools(), "hil-tools")
     if config.option.rig is None:
@@ -149,10 +151,18 @@ class _Recording:
     def __init__(self, run: RunSession) -> None:
         self.run = run
         self.orders: dict[str, Order] = {}
+        self.trial: Trial | None = None
+        """The trial that runs."""
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """What was collected, in that order, is the plan."""
+        from hil.errors import ConfigError
+
         self.orders = {item.nodeid: _order(item) for item in session.items}
+        try:
+            self.run.demand_deadlines(self.orders.values())
+        except ConfigError as problem:
+            raise pytest.UsageError(str(problem)) from problem
         self.run.plan(list(self.orders), {nodeid: order.requirements for nodeid, order in self.orders.items()})
 
     @pytest.hookimpl(tryfirst=True)
@@ -161,13 +171,34 @@ class _Recording:
         if self.run.keeping is not None:
             self.run.keeping.interrupted()
 
+    def pytest_enter_pdb(self, config: pytest.Config) -> None:
+        """A debugger is a declared hold: it does not trip the keeper, and it is on record."""
+        if self.trial is not None:
+            self._held(config, self.trial.enter_debugger)
+
+    def pytest_leave_pdb(self, config: pytest.Config) -> None:
+        """The hold ends when the test goes on."""
+        if self.trial is not None:
+            self._held(config, self.trial.leave_debugger)
+
+    @staticmethod
+    def _held(config: pytest.Config, call: Callable[[], None]) -> None:
+        from hil.errors import HilError
+
+        try:
+            call()
+        except HilError as problem:
+            reporter = config.pluginmanager.get_plugin("terminalreporter")
+            if reporter is not None:
+                reporter.write_line(f"NOT HELD: {problem}", red=True)
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Begin a trial for every attempt of a test."""
         from hil.errors import HilError
 
         try:
-            item.stash[_TRIAL] = self.run.trial(self.orders[item.nodeid])
+            item.stash[_TRIAL] = self.trial = self.run.trial(self.orders[item.nodeid])
         except HilError as problem:
             item.stash[_PROBLEM] = problem
         return (yield)
@@ -214,6 +245,7 @@ class _Recording:
         problem = call.excinfo.value if call.excinfo else None
         if call.when == "teardown":
             del item.stash[_TRIAL]
+            self.trial = None
             found = trial.end("" if problem is None else f"putting the rig back: {problem}")
             report.user_properties.append((_OUTCOME, summary(found, trial.cost)))
             if problem is not None:
@@ -338,8 +370,37 @@ def _order(item: pytest.Item) -> Order:
     )
     draw = item.get_closest_marker("draw")
     number = 0 if draw is None else int(draw.args[0])
-    order = Order(item.nodeid, doc.strip().partition("\n")[0], requirements, measures, number, leaves=leaves)
+    title = doc.strip().partition("\n")[0]
+    order = Order(item.nodeid, title, requirements, measures, number, leaves=leaves, deadline_s=_deadline(item))
     return replace(order, evidence_class="rtl", seed=block.seed) if block else order
+
+
+def _deadline(item: pytest.Item) -> float | None:
+    """What a test may take [s], as its nearest marker says; None without one.
+
+    Raises:
+        UsageError: for anything but one positive number.
+    """
+    mark = item.get_closest_marker("deadline")
+    if mark is None:
+        return None
+    match mark.args:
+        case (int() | float() as asked_s,) if (
+            not mark.kwargs and type(asked_s) is not bool and 0.0 < asked_s < math.inf
+        ):
+            return float(asked_s)
+        case _:
+            named = [f"{name}={value!r}" for name, value in mark.kwargs.items()]
+            given = ", ".join([*map(repr, mark.args), *named])
+            raise pytest.UsageError(
+                f"{item.nodeid}: pytest.mark.deadline({given}) takes one number of seconds above 0, for example "
+                "pytest.mark.deadline(30)"
+            )
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Refuse a deadline that is none, with and without a rig."""
+    _deadline(item)
 
 
 def _plain(value: object) -> object:

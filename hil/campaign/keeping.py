@@ -65,19 +65,28 @@ class Keeping:
         """Where the keeper is, as text for another process of the run."""
         return self.keeper.dump()
 
-    def begin(self, test: str) -> None:
+    def begin(self, test: str, deadline_s: float | None = None) -> None:
         """A test begins.
+
+        Args:
+            test: its name.
+            deadline_s: what it may take [s]; what the rig file says unless given.
 
         Raises:
             KeeperError: when the keeper does not allow it.
         """
-        self._link.begin(test)
+        self._link.take_overs()  # those of the test before are that one's
+        self._link.begin(test, deadline_s)
 
     def watch(self, rig: Rig) -> None:
         """Tell the keeper of progress while the world of a test runs, and have the rig made safe when it is closed."""
         rig.keeper = self._link
         rig.clock.every(_PROGRESS_NS, self._link.progress, timed=False)
         rig.closing.callback(self._link.make_safe)
+
+    def take_overs(self) -> list[tuple[str, str]]:
+        """Who has taken the rig over from the test that runs, and what for."""
+        return [(str(news["by"]), str(news["why"])) for news in self._link.take_overs()]
 
     def give_up(self) -> None:
         """A world could not be opened: have the rig made safe.
@@ -90,7 +99,7 @@ class Keeping:
     def interrupted(self) -> None:
         """Somebody has interrupted the run: have the rig made safe at once, before anything is described or closed."""
         with suppress(HilError):  # the end of the run says it
-            self._link.make_safe()
+            self._link.make_safe(at_once=True)
 
     def end(self) -> str:
         """The run is over; which output could not be confirmed safe, "" when all are."""

@@ -22,13 +22,15 @@ from hil.evidence.identity import collect_identity, write_identity
 from hil.evidence.recorder import SegmentFile
 from hil.profile import Profile
 from hil.rig.blueprint import Blueprint
-from hil.rig.keeping import has_keeper
+from hil.rig.keeping import has_keeper, is_leased, lab_plan
 from hil.rig.loader import load_rig
+from hil.safety.deadlines import why_not_allowed
 from hil.safety.errors import AuthorityError
 from hil.safety.grant import Grant
+from hil.safety.session_lease import SessionLease
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hil.rig.model import RigFile
 
@@ -90,6 +92,8 @@ class RunSession:
         self._attempts: dict[str, int] = {}
         self.keeping: Keeping | None = None
         """The keeper of a rig with hazards, and this process's connection to it."""
+        self.lease: SessionLease | None = None
+        """The lease of a rig without a keeper."""
         self.unsafe = ""
         """What the keeper could not confirm to be safe, once the run is over; "" when all is."""
         self.kept_on: tuple[str, ...] = ()
@@ -102,6 +106,9 @@ class RunSession:
         Raises:
             ConfigError: when the rig file or a profile is wrong, or a given folder holds something already.
             EvidenceError: when the folder cannot be written.
+            LeaseError: when somebody else has the rig.
+            KeeperError: when its keeper could not begin.
+            UnsafeError: when it is not safe.
         """
         file = load_rig(settings.rig, settings.sets)
         folder = default_folder(settings.root, file) if settings.folder is None else Path(settings.folder)
@@ -113,6 +120,10 @@ class RunSession:
         write_identity(folder, identity | {"grants": [_granted(grant) for grant in session._grants]})
         if has_keeper(file):
             session.keeping = Keeping.start(file, folder)
+        elif is_leased(file):
+            session.lease = SessionLease(
+                file.rig.name, ttl_s=file.safety.lease_s, who=f"run {folder.name}", lab=lab_plan(file)
+            )
         return session
 
     @classmethod
@@ -191,6 +202,18 @@ class RunSession:
         self._requirements = requirements or {}
         self._places = {nodeid: index for index, nodeid in enumerate(self.planned)}
 
+    def demand_deadlines(self, orders: Iterable[Order]) -> None:
+        """See that no test asks for a longer deadline than the rig file allows.
+
+        Raises:
+            ConfigError: when one does.
+        """
+        safety = self.file.safety
+        for order in orders:
+            refusal = why_not_allowed(order.deadline_s, safety.longest_deadline_s)
+            if refusal:
+                raise ConfigError(f"{self.file.where('safety')}: {order.nodeid}: {refusal}")
+
     def announce(self) -> None:
         """Write the plan down before the first trial, so that a run that is killed tells what was planned.
 
@@ -223,6 +246,10 @@ class RunSession:
         if self.keeping is not None:
             self.unsafe = self.keeping.end()
             self.kept_on = self.keeping.kept_on
+        if self.lease is not None:
+            lost = self.lease.release()
+            if lost:
+                write_identity(self.folder, {"lease_lost": lost})
         self._segments.close()
         write_identity(self.folder, {"finished_utc": utc_now()})
         return finalise(

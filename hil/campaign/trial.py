@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from hil.safety.grant import Grant
 
 
+_DEBUGGER = "a debugger"
+
+
 @dataclass(frozen=True)
 class Order:
     """What a trial is ordered to be: a test of the plan, what it verifies and what it must measure.
@@ -53,6 +56,8 @@ class Order:
     seed: int | None = None
     leaves: tuple[str, ...] = ()
     """Invariants of the bench that the test breaks on purpose."""
+    deadline_s: float | None = None
+    """What the test may take [s]; what the rig file says unless given."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,8 @@ class Trial(Closed):
     _broken: list[Taken]
     _late: str
     _turned: str
+    _by_hand: list[str]
+    _debugged: bool
     coverage: TrialCoverage
     _epoch: str
 
@@ -123,7 +130,7 @@ class Trial(Closed):
         self.measurements, self.checks = [], []
         self._watching, self._logs, self._body, self._epoch = [], {}, None, ""
         self._doubts, self._invariants, self._broken, self._late = [], None, [], ""
-        self._turned = ""
+        self._turned, self._by_hand, self._debugged = "", [], False
         self._recorder = SegmentRecorder(desk.segments, nodeid=order.nodeid, index=part.index, attempt=part.attempt)
         self.coverage = TrialCoverage(desk.folder, part, desk.bins)
         file = desk.blueprint.file
@@ -182,8 +189,10 @@ class Trial(Closed):
             label = None if self.desk.bench_jitter is None else f"{self.desk.bench_jitter} {self.order.nodeid}"
             rig = open_rig(self.desk.blueprint, seed=seed, sinks=sinks, jitter=label)
             rig.pulse_timer()
+            in_phase_s: dict[str, float] = {**rig.file.safety.phase_deadline_s}
+            rig.time_limits.begin(self.order.nodeid, self.order.deadline_s, in_phase_s, rig.safe_state.phase)
             return rig
-        keeping.begin(self.order.nodeid)
+        keeping.begin(self.order.nodeid, self.order.deadline_s)
         try:
             rig = open_rig(self.desk.blueprint, seed=seed, sinks=sinks, doors=keeping.keeper.doors)
         except BaseException:
@@ -308,6 +317,37 @@ class Trial(Closed):
         """Record a check that was made outside of the rig, and let it count."""
         self._check(check)
 
+    # -- a person takes a hand ----------------------------------------------------------------------------
+
+    def enter_debugger(self) -> None:
+        """A debugger stops the test: it is held, on record, and proves nothing any more.
+
+        Raises:
+            HilError: when it cannot be held: it will soon be made safe.
+        """
+        if self._debugged:  # the next breakpoint, stepped to
+            return
+        self._done_by_hand("a debugger", "what was typed there is on no record")
+        if self.rig is not None:
+            self.rig.begin_hold(_DEBUGGER)
+            self._debugged = True
+
+    def leave_debugger(self) -> None:
+        """The test goes on.
+
+        Raises:
+            HilError: when the keeper is gone.
+        """
+        if self._debugged and self.rig is not None:
+            self._debugged = False
+            self.rig.end_hold(_DEBUGGER)
+
+    def _done_by_hand(self, by: str, why: str) -> None:
+        self.note("by hand", by=by, why=why)
+        doubt = f"{by} had the rig during the test ({why})"
+        if doubt not in self._by_hand:
+            self._by_hand.append(doubt)
+
     # -- the end ------------------------------------------------------------------------------------------
 
     def end_body(self, verdict: Verdict | None = None, reason: str = "", message: str = "") -> Outcome:
@@ -325,6 +365,8 @@ class Trial(Closed):
         self._late = "" if self.rig is None else self.rig.clock.lateness.beyond_limit()  # asking instruments costs time
         if self._invariants is not None and verdict is not Verdict.NOT_RUN:
             self._take_invariants(self._invariants, ask=verdict is not Verdict.ERROR)
+        for by, why in [] if self.desk.keeping is None else self.desk.keeping.take_overs():
+            self._done_by_hand(by, why)
         found = self._judged() if verdict is None else Outcome(verdict, reason, message)
         if verdict is not None and verdict is not Verdict.NOT_RUN:
             found.verdict = worst([verdict, self._judged().verdict] if self._has_records() else [verdict])
@@ -389,7 +431,7 @@ class Trial(Closed):
             Verdict.FAIL if not check.passed else Verdict.INCONCLUSIVE if doubt else Verdict.PASS
             for check, doubt in zip(self.checks, self._doubts, strict=True)
         ]
-        wholly = [reason for reason in (self._late, self._turned) if reason]
+        wholly = [reason for reason in (self._late, self._turned, *self._by_hand) if reason]
         verdicts += [Verdict.INCONCLUSIVE] * len(wholly)
         verdict = worst(
             [judge_test(verdicts, never_taken=never), *(taken.measurement.verdict for taken in self._broken)]

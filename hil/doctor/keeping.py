@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from hil.clock import Stopwatch
 from hil.doctor.finding import Finding
-from hil.errors import HilError
-from hil.rig.keeping import has_keeper, keeper_plan
+from hil.errors import HilError, ToolMissingError
+from hil.rig.keeping import has_keeper, is_leased, keeper_plan
+from hil.safety.labgrid_place import LabgridPlace
 from hil.safety.launch import KeeperLink, exit_code_of, start_keeper
 from hil.safety.lease import status
 from hil.safety.lease_record import State
@@ -28,7 +29,7 @@ _FORGETFUL = ("tmpfs", "ramfs", "overlay")
 _FAR = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs")
 _ROUND_TRIPS = 100
 _SLOW_S = 0.02
-_NO_HAZARD = "the rig has no hazardous instrument at an address: it has no keeper, and is not leased"
+_NO_HAZARD = "the rig has no hazardous instrument at an address: it has no keeper"
 
 
 def why_not_talk(file: RigFile) -> str:
@@ -36,7 +37,7 @@ def why_not_talk(file: RigFile) -> str:
 
     A keeper that drives them, or a watchdog that shall switch them off, must not be disturbed.
     """
-    if not has_keeper(file):
+    if not is_leased(file):
         return ""
     try:
         found = status(file.rig.name)
@@ -49,8 +50,8 @@ def why_not_talk(file: RigFile) -> str:
 
 def lease(file: RigFile) -> Iterator[Finding]:
     """Whether the rig is free, and whether its lease is kept where everybody sees it and a restart leaves it."""
-    if not has_keeper(file):
-        yield Finding("lease", "skip", _NO_HAZARD)
+    if not is_leased(file):
+        yield Finding("lease", "skip", "no part of the rig is outside of the test's own program: it is not leased")
         return
     try:
         found = status(file.rig.name)
@@ -59,6 +60,24 @@ def lease(file: RigFile) -> Iterator[Finding]:
         return
     yield _holder(file, found)
     yield _folder(found.folder)
+    if file.lab is not None:
+        yield _place(file.lab.coordinator, file.lab.place)
+
+
+def _place(coordinator: str, name: str) -> Finding:
+    """Whether labgrid is there, and who has the rig's place."""
+    try:
+        place = LabgridPlace(name, coordinator)
+        owner = place.owner()
+    except ToolMissingError as missing:
+        return Finding("place", "fail", str(missing), "pip install labgrid, and set HIL_LABGRID to its folder")
+    except HilError as problem:
+        return Finding("place", "fail", str(problem), "start the coordinator, or correct [lab] of the rig file")
+    if owner is None:
+        return Finding("place", "ok", f"{name} at {coordinator} is free")
+    if owner == place.me:
+        return Finding("place", "ok", f"{name} at {coordinator} is acquired by {owner}, from here")
+    return Finding("place", "fail", f"{name} at {coordinator} is acquired by {owner}", "ask them to release it")
 
 
 def keeper(file: RigFile) -> Iterator[Finding]:
@@ -72,7 +91,7 @@ def keeper(file: RigFile) -> Iterator[Finding]:
         yield Finding("keeper", "fail", str(problem), "correct the rig file")
         return
     with tempfile.TemporaryDirectory(prefix="hil-doctor-") as folder:
-        alone = plan.model_copy(update={"outlets": [], "cards": [], "lease_folder": folder})
+        alone = plan.model_copy(update={"outlets": [], "cards": [], "lease_folder": folder, "lab": None})
         watch = Stopwatch()
         try:
             door = start_keeper(alone)

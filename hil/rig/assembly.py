@@ -330,6 +330,7 @@ class Assembly:
             transcript=self._transcript(name),
             timeout_ms=round(TIMEOUT_MS * (1.0 if simulated else self._file.rig.slowness)),
             beside=Beside(clock, name, self._as_urgent) if isinstance(clock, WallClock) and not simulated else None,
+            before=_awaiting(rig) if name in self._doors else None,
         )
         self._closing.callback(opened.close)
         rig.identities[name] = opened.identity._asdict()
@@ -581,6 +582,18 @@ def _asking(rig: Rig, name: str) -> Callable[[], str]:
         return "" if found is None else found(name)
 
     return why_not
+
+
+def _awaiting(rig: Rig) -> Callable[[], None]:
+    """Waits while an operator has a rig's instruments; does not keep the rig either."""
+    wait = WeakMethod(rig.await_hand_back)
+
+    def before() -> None:
+        found = wait()
+        if found is not None:
+            found()
+
+    return before
 
 
 def _wire_name(name: str, table: BusTable) -> str:

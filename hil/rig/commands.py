@@ -11,6 +11,7 @@ import click
 from hil.errors import ConfigError, HilError
 from hil.rig.assembly import open_rig
 from hil.rig.blueprint import Blueprint
+from hil.rig.keeping import lab_plan
 from hil.rig.loader import load_rig
 from hil.rig.preflight import check_rig
 from hil.rig.schema import json_schema, key_table
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hil.rig.model import RigFile
+    from hil.safety.plan import LabPlan
 
 
 @click.group()
@@ -146,5 +148,9 @@ def _name_of(file: str) -> str:
     return load_rig(Path(file), ()).rig.name
 
 
-rig.add_command(status_command(_name_of))
+def _place_of(file: str) -> LabPlan | None:
+    return lab_plan(load_rig(Path(file), ()))
+
+
+rig.add_command(status_command(_name_of, _place_of))
 grant = grant_group(_name_of)

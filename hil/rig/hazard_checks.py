@@ -113,7 +113,7 @@ def loosened(tables: Tables, places: Mapping[Keys, Place], lowered: Collection[K
         if not place.file.startswith("--set"):
             continue
         guards = keys[:1] == ("instrument",) and keys[1:2] and keys[1] in real and not _GUARDS.isdisjoint(keys[2:3])
-        if guards or (hazardous and (keys[:1] == ("safety",) or keys[:2] == ("rig", "name"))):
+        if guards or (hazardous and (keys[:1] in (("safety",), ("lab",)) or keys[:2] == ("rig", "name"))):
             yield keys, f"{dotted(keys)} guards real hardware: it is changed in the rig file, not on the command line"
     for keys in lowered:
         if keys[1] in real:

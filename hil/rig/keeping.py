@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from hil.errors import ConfigError
 from hil.rig.hazards import action_of, interlocks_for, readable_interlocks
+from hil.rig.model import HERE
 from hil.rig.waveforms import allowed_waveforms
 from hil.safety.plan import (
     CardPlan,
     InterlockPlan,
     KeeperPlan,
+    LabPlan,
     OutletPlan,
     OutputPlan,
     SafeStepPlan,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from hil.safety.plan import Level
 
 
+_SIMULATED = "hil"  # interface of the wire in the test's program
 _FEED_S = 0.5  # how long an instrument may take to answer what feeds its watchdog
 _SILENT_S = 3.0  # how long an I/O card may take to say what its clock says
 
@@ -37,6 +40,26 @@ def has_keeper(file: RigFile) -> bool:
 def kept_resources(file: RigFile) -> dict[str, str]:
     """VISA resource, or address, of every instrument that the keeper of a rig holds, by name."""
     return {name: str(table.resource) for name, table in file.instrument.items() if _is_kept(table)}
+
+
+def is_leased(file: RigFile) -> bool:
+    """Whether a rig has one holder at a time: it has a keeper, or a part of it is outside of the test's program."""
+    return has_keeper(file) or (not file.rig.is_virtual and _reaches_out(file))
+
+
+def _reaches_out(file: RigFile) -> bool:
+    parts = [file.rig.process, *(part.process for part in (*file.instrument.values(), *file.dut.values()))]
+    return (
+        any(process not in (None, HERE) for process in parts)
+        or any(bus.interface != _SIMULATED for bus in file.bus.values())
+        or any(instrument.resource is not None for instrument in file.instrument.values())
+        or any(article.serial is not None for article in file.dut.values())
+    )
+
+
+def lab_plan(file: RigFile) -> LabPlan | None:
+    """The place of a rig at a coordinator of labgrid; None where it has none."""
+    return None if file.lab is None else LabPlan(coordinator=file.lab.coordinator, place=file.lab.place)
 
 
 def keeper_plan(
@@ -61,8 +84,12 @@ def keeper_plan(
         cards=[_card(file, name, table) for name, table in kept.items() if table.outputs],
         silence_s=file.safety.silence_s,
         deadline_s=file.safety.deadline_s,
+        deadline_max_s=file.safety.longest_deadline_s,
+        phase_deadline_s={**file.safety.phase_deadline_s},
         hold_s=file.safety.hold_s,
+        hold_sum_s=file.safety.longest_holds_s,
         lease_s=file.safety.lease_s,
+        lab=lab_plan(file),
         authority=None if file.safety.authority is None else str(file.safety.authority.absolute()),
         readable=_readable(file),
         timer=_timer(file),

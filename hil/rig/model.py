@@ -435,9 +435,23 @@ class SafetyTable(Table):
     silence_s: float = Field(
         default=5.0, gt=0.0, description="time without progress of the test after which the rig is made safe [s]"
     )
-    deadline_s: float = Field(default=600.0, gt=0.0, description="time one test may take [s]")
+    deadline_s: float = Field(
+        default=600.0, gt=0.0, description="time one test may take that asks for no deadline of its own [s]"
+    )
+    deadline_max_s: float | None = Field(
+        default=None,
+        gt=0.0,
+        description="longest deadline that a test may ask for [s]; deadline_s unless given",
+    )
+    phase_deadline_s: dict[Phase, Annotated[float, Field(gt=0.0)]] = Field(
+        default_factory=dict["Phase", float],
+        description="time one test may spend in a phase, from each time that it enters it [s], by phase",
+    )
     hold_s: float = Field(
         default=3600.0, gt=0.0, description="longest declared hold (debugger, single step, taking over by hand) [s]"
+    )
+    hold_sum_s: float | None = Field(
+        default=None, gt=0.0, description="time all holds of one test may take together [s]; hold_s unless given"
     )
     lease_s: float = Field(
         default=10.0, gt=0.0, description="time without renewal after which a lease may be taken over [s]"
@@ -453,6 +467,31 @@ class SafetyTable(Table):
     authority: Path | None = Field(
         default=None, description="TOML register of the persons whose keys may grant hazard 3 actions"
     )
+
+    @model_validator(mode="after")
+    def _longest_is_longest(self) -> Self:
+        if self.longest_deadline_s < self.deadline_s:
+            raise ValueError(f"deadline_max_s = {self.deadline_max_s:g} is below deadline_s = {self.deadline_s:g}")
+        if self.longest_holds_s < self.hold_s:
+            raise ValueError(f"hold_sum_s = {self.hold_sum_s:g} is below hold_s = {self.hold_s:g}")
+        return self
+
+    @property
+    def longest_deadline_s(self) -> float:
+        """The longest deadline that a test may ask for [s]."""
+        return self.deadline_s if self.deadline_max_s is None else self.deadline_max_s
+
+    @property
+    def longest_holds_s(self) -> float:
+        """What all holds of one test may take together [s]."""
+        return self.hold_s if self.hold_sum_s is None else self.hold_sum_s
+
+
+class LabTable(Table):
+    """``[lab]``: the rig's place at a coordinator of labgrid, which keeps other machines out."""
+
+    coordinator: Text = Field(description="labgrid's coordinator, HOST:PORT")
+    place: Text = Field(description="whole name of the place there")
 
 
 class RtlTable(Table):
@@ -574,6 +613,7 @@ class Tables(Table):
     plant: PlantTable | None = None
     rtl: RtlTable = RtlTable()
     safety: SafetyTable = SafetyTable()
+    lab: LabTable | None = None
     net: dict[Name, NetTable] = Field(default_factory=dict)
     harness: dict[Name, HarnessTable] = Field(default_factory=dict)
     path: dict[Name, PathTable] = Field(default_factory=dict)
@@ -591,8 +631,8 @@ class Tables(Table):
 
 TABLES: Mapping[str, type[Table]] = {
     "rig": RigTable, "bus": BusTable, "instrument": InstrumentTable, "dut": DutTable,
-    "plant": PlantTable, "rtl": RtlTable, "safety": SafetyTable, "net": NetTable, "harness": HarnessTable,
-    "path": PathTable, "invariant": InvariantTable, "secret": SecretTable,
+    "plant": PlantTable, "rtl": RtlTable, "safety": SafetyTable, "lab": LabTable, "net": NetTable,
+    "harness": HarnessTable, "path": PathTable, "invariant": InvariantTable, "secret": SecretTable,
 }  # fmt: skip
 """The tables of a rig file by their first key, in the order of the documentation."""
 
@@ -615,6 +655,7 @@ OVERLAY_KEYS: Mapping[str, frozenset[str]] = {
     "plant": frozenset(PlantTable.model_fields),
     "rtl": frozenset(RtlTable.model_fields),
     "safety": frozenset(SafetyTable.model_fields),
+    "lab": frozenset(LabTable.model_fields),
     "net": frozenset(),
     "harness": frozenset(),
     "path": frozenset({"loss_db", "uncertainty_db", "date", "certificate", "due"}),
@@ -708,6 +749,11 @@ class RigFile:
     def safety(self) -> SafetyTable:
         """What the keeper allows."""
         return self.tables.safety
+
+    @property
+    def lab(self) -> LabTable | None:
+        """The rig's place at a coordinator of labgrid, if it has one."""
+        return self.tables.lab
 
     def program_of(self, kind: Literal["instrument", "dut", "plant"], name: str = "") -> str:
         """The program that a part belongs to: "test", or the one that runs its model."""

@@ -9,11 +9,12 @@ import click
 
 from hil.errors import HilError
 from hil.limits import Outcome
-from hil.rig.keeping import has_keeper, keeper_plan
+from hil.rig.keeping import has_keeper, is_leased, keeper_plan, lab_plan
 from hil.rig.loader import load_rig
 from hil.rig.safe_state import PHASES
-from hil.safety.errors import KeeperError, UnsafeError
+from hil.safety.errors import KeeperError, LeaseError, UnsafeError
 from hil.safety.launch import run_safe_only
+from hil.safety.tenancy import Tenancy
 
 if TYPE_CHECKING:
     from hil.rig.model import Phase
@@ -27,19 +28,25 @@ if TYPE_CHECKING:
 def safe(rig: Path, phase: Phase) -> None:
     """Run the safe sequences of RIG, read everything back, and free its lease when it is confirmed safe.
 
+    Of a rig with nothing hazardous the lease is freed, where its holder is gone.
+
     It takes over a rig whose keeper died or that is UNSAFE, never one that somebody holds. Exit code 0: safe. 13:
     nothing could be done, the message says why. 14: UNSAFE.
     """
     try:
         file = load_rig(rig)
         if not has_keeper(file):
+            if is_leased(file):
+                Tenancy.acquire(
+                    file.rig.name, ttl_s=file.safety.lease_s, who="hil safe", unsafe_too=True, lab=lab_plan(file)
+                ).release(safe=True)
             click.echo(f"{rig.as_posix()}: has no hazardous instrument on an address; there is nothing to make safe")
             return
         run_safe_only(keeper_plan(file, who="hil safe", safe_only=True, phase=phase))
     except UnsafeError as problem:
         click.echo(f"UNSAFE: {problem}", err=True)
         raise SystemExit(Outcome.UNSAFE.exit_code) from problem
-    except KeeperError as problem:
+    except (KeeperError, LeaseError) as problem:
         click.echo(str(problem), err=True)
         raise SystemExit(Outcome.ERROR.exit_code) from problem
     except HilError as problem:

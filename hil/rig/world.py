@@ -19,6 +19,7 @@ from hil.io.sim_card import SimIoCard
 from hil.noise import Streams
 from hil.rig.hazards import action_of, interlocks_for, readable_interlocks
 from hil.rig.safe_state import SafeState
+from hil.rig.time_limits import TimeLimits
 from hil.safety.authority import Permit
 from hil.safety.errors import AuthorityError
 from hil.safety.interlock import why_open
@@ -26,7 +27,7 @@ from hil.safety.permits import Permits
 from hil.safety.pulses import PulseTrain
 from hil.safety.secret import Secret
 from hil.signal import Check, Timeline
-from hil.units import s
+from hil.units import ms, s
 from hil.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from hil.visa.twin import Twin
 
 Kind = TypeVar("Kind")
+_LOOK_NS = 100 * ms  # how often the keeper is asked whether an operator still has the rig
 
 
 def _nothing(*_: object) -> None:
@@ -117,6 +119,8 @@ class Rig:
         """What went over their ports, as waveforms."""
         self.safe_state = SafeState(clock)
         """What makes hazardous instruments safe that are simulated in this program."""
+        self.time_limits = TimeLimits(clock)
+        """The deadlines of the test, on a rig without a keeper."""
         self.keeper: KeeperLink | None = None
         """The keeper of a rig with hazards on a bench."""
         self.grants: Sequence[Grant] = ()
@@ -278,29 +282,53 @@ class Rig:
         """
         self.safe_state.enter(phase)
         self.sinks.stimulus("rig.phase", phase)
+        self.time_limits.enter(phase)
         if self.keeper is not None:
             self.keeper.enter(phase)
 
     @contextmanager
     def hold(self, why: str, *, most_ns: int | None = None) -> Generator[None]:
-        """While the block runs the test may stand still: a debugger, a single step, an operator who takes over.
+        """While the block runs the test may stand still; its deadlines do not count meanwhile.
 
         Args:
             why: for the record.
             most_ns: how long at most [ns]; what the rig file allows unless given.
 
         Raises:
-            KeeperError: when the keeper is gone.
+            KeeperError: when the keeper does not allow it, or is gone.
+        """
+        self.begin_hold(why, most_ns=most_ns)
+        try:
+            yield
+        finally:
+            self.end_hold(why)
+
+    def begin_hold(self, why: str, *, most_ns: int | None = None) -> None:
+        """What :meth:`hold` does first, for what is no block: a debugger.
+
+        Raises:
+            KeeperError: when the keeper does not allow it, or is gone.
         """
         self.sinks.stimulus("rig.hold", why)
         if self.keeper is not None:
             self.keeper.hold(why, None if most_ns is None else most_ns / s)
-        try:
-            yield
-        finally:
-            if self.keeper is not None:
-                self.keeper.resume()
-            self.sinks.stimulus("rig.resume", why)
+        self.time_limits.hold()
+
+    def end_hold(self, why: str) -> None:
+        """What :meth:`hold` does last.
+
+        Raises:
+            KeeperError: when the keeper is gone.
+        """
+        self.time_limits.resume()
+        if self.keeper is not None:
+            self.keeper.resume()
+        self.sinks.stimulus("rig.resume", why)
+
+    def await_hand_back(self) -> None:
+        """Say nothing to an instrument while an operator has the rig; the world runs on meanwhile."""
+        while self.keeper is not None and self.keeper.operator:
+            self.clock.sleep(_LOOK_NS)
 
     # -- faults and undo ----------------------------------------------------------------------------------
 
@@ -350,6 +378,7 @@ class Rig:
                 whose own exception may have vanished with it.
         """
         problems: list[str] = []
+        self.time_limits.end()
         self.permits.forget()
         if self._pulses is not None:
             self._pulses.stop()

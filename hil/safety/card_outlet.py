@@ -256,6 +256,8 @@ class CardOutlet(KeptPart["CardPlan"]):
         refusal = ruling.refusal
         if not refusal and not self._bench.progressing():
             refusal = "the rig is being made safe"
+        if not refusal and self._lent:
+            refusal = "an operator has the rig"
         if not refusal and ruling.energises:
             refusal = self._bench.why_not_energise(self.plan.name)
             if not refusal:

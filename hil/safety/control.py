@@ -34,6 +34,8 @@ class Peer:
         """Whether it takes part in the run, so that its end matters."""
         self.left = False
         """Whether it said goodbye."""
+        self.gone = False
+        """Whether its connection or its process has ended."""
         self._connection = connection
         self._received = b""
         self._notices: list[int] = []
@@ -75,6 +77,11 @@ class Peer:
         """Answer; a process that is gone hears nothing."""
         with suppress(OSError):
             self._connection.sendall(json.dumps(fields, default=str).encode() + b"\n")
+
+    def tell(self, **fields: object) -> None:
+        """Say what was not asked; a process that does not listen keeps nobody waiting."""
+        with suppress(OSError):
+            self._connection.send(json.dumps(fields, default=str).encode() + b"\n", socket.MSG_DONTWAIT)
 
     def close(self) -> None:
         """Close the connection."""
@@ -156,6 +163,7 @@ class ControlSocket:
             self._is_gone(peer)
 
     def _is_gone(self, peer: Peer) -> None:
+        peer.gone = True
         if peer.joined and not peer.left:
             self._gone(peer.pid)
 

@@ -34,3 +34,7 @@ class KeptAddressError(HilError, PermissionError):
 
 class UnsafeError(HilError):
     """The rig could not be confirmed safe: outputs may be live."""
+
+
+class OverdueError(HilError):
+    """A test took longer than it may, on a rig without a keeper; the message says which deadline it was."""

@@ -7,12 +7,14 @@ world that is run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from hil.clock import boot_ns
+from hil.safety.by_hand import ByHand, Test
+from hil.safety.deadlines import Deadlines, why_not_allowed
 from hil.safety.errors import LeaseError
+from hil.safety.holds import Holds
 from hil.safety.outlet import SafeOrder
 from hil.units import ms, s
 
@@ -39,14 +41,6 @@ class State(Enum):
     IN_USE = "IN USE"
     MAKING_SAFE = "MAKING SAFE"
     UNSAFE = "UNSAFE"
-
-
-@dataclass
-class Test:
-    """What the keeper knows of the test that runs."""
-
-    name: str
-    until_ns: int
 
 
 class Keeper:
@@ -81,19 +75,21 @@ class Keeper:
         """Asked for every instrument at every look: which of its interlocks has opened since the last one."""
         self.kept: list[str] = []
         """What was left on because the rig file says so."""
+        self.test: Test | None = None
+        """The test that runs, or ran last."""
         self._clock = clock
         self._lease = lease
         self._record = record
         self._why_not = why_not
         self._outlets: dict[str, Kept] = {}
-        self._test: Test | None = None
-        self._hold_until_ns: int | None = None
-        self._held_since_ns = 0
+        self.by_hand = ByHand(clock, record, self._outlets)
+        """Hands the rig to an operator, and back."""
         self._touched_ns = clock.now
         self._looked_ns = clock.now
         self._energised: set[str] = set()
         self._waiting: dict[str, SafeOrder] = {}
         self._on_safe: list[Callable[[bool], None]] = []
+        self._ends_when_back = False
         self._detected_ns = 0
         self._give_up: Event | None = None
         self._last = False
@@ -103,7 +99,7 @@ class Keeper:
 
     def serve(self, outlets: Mapping[str, Kept]) -> None:
         """Take over the outlets and make the rig safe once, so that its state is known before anything is used."""
-        self._outlets = dict(outlets)
+        self._outlets.update(outlets)
         for outlet in outlets.values():
             outlet.start()
         self.make_safe("a known state to begin with", last=self.plan.safe_only)
@@ -161,51 +157,91 @@ class Keeper:
         """A test begins; why it may not, "" when it may."""
         if self.state is not State.SAFE:
             return f"the rig is {self.state.value}: {self.trouble or 'wait until it is safe'}"
-        allowed_s = self.plan.deadline_s if deadline_s is None else min(deadline_s, self.plan.deadline_s)
+        plan, now = self.plan, self._clock.now
+        refusal = why_not_allowed(deadline_s, plan.deadline_max_s or plan.deadline_s)
+        if refusal:
+            return refusal
         self.touched()
         self.state, self.phase = State.IN_USE, "powered"
-        self._test = Test(test, self._clock.now + round(allowed_s * s))
-        self._record.write("begin", t_ns=self._clock.now, test=test, deadline_s=allowed_s)
+        allowed_s = plan.deadline_s if deadline_s is None else deadline_s
+        deadlines = Deadlines(test, allowed_s, plan.phase_deadline_s, phase=self.phase, now_ns=now)
+        self.test = Test(test, deadlines, Holds(plan.hold_s, plan.hold_sum_s or plan.hold_s))
+        self._record.write("begin", t_ns=now, test=test, deadline_s=allowed_s)
         return ""
 
     def enter(self, phase: str) -> None:
-        """The articles are in another phase: another safe sequence holds."""
+        """The articles are in another phase: another safe sequence holds, and another deadline."""
         self.touched()
         self.phase = phase
+        if self.test is not None:
+            self.test.deadlines.enter(phase, self._clock.now)
         self._record.write("phase", t_ns=self._clock.now, phase=phase)
 
-    def hold(self, why: str, most_s: float) -> None:
-        """A declared hold, and not for ever: a debugger, a single step, an operator who takes over."""
+    def hold(self, why: str, most_s: float | None) -> str:
+        """A declared hold, and not for ever: a debugger, a single step; why there is none, "" when there is."""
         self.touched()
-        allowed_s = min(most_s, self.plan.hold_s)
-        self._held_since_ns = self._clock.now
-        self._hold_until_ns = self._clock.now + round(allowed_s * s)
-        self._record.write("hold", t_ns=self._clock.now, why=why, most_s=allowed_s)
+        now = self._clock.now
+        if self.state is not State.IN_USE or self.test is None:
+            return self._nothing_to_hold()
+        refusal = self.test.holds.declare(why, most_s, now)
+        what = "hold refused" if refusal else "hold"
+        self._record.write(what, t_ns=now, why=why, most_s=most_s, refusal=refusal, left_s=self.test.holds.left_s(now))
+        return refusal
 
     def resume(self) -> None:
-        """The hold is over; its time does not count for the deadline."""
+        """The hold is over; its time does not count for the deadlines."""
         self.touched()
-        if self._hold_until_ns is not None and self._test is not None:
-            self._test.until_ns += self._clock.now - self._held_since_ns
-        self._hold_until_ns = None
-        self._record.write("resume", t_ns=self._clock.now)
+        now = self._clock.now
+        if self.test is not None:
+            self.test.resume(now)
+        self._record.write("resume", t_ns=now)
 
-    def end_test(self, reply: Callable[[bool], None]) -> None:
-        """A test is over: make the rig safe, and say whether it is."""
-        name = self._test.name if self._test else ""
-        self._test = None
-        self._record.write("end", t_ns=self._clock.now, test=name)
-        self.make_safe("the test is over", reply=reply)
+    def end_test(self, reply: Callable[[bool], None], *, at_once: bool = False) -> None:
+        """A test is over: make the rig safe, and say whether it is; not before an operator hands it back.
+
+        Args:
+            reply: told whether the rig is confirmed safe.
+            at_once: whoever has the rig: somebody has interrupted the run.
+        """
+        self._on_safe.append(reply)
+        if self.state is State.IN_USE and self.test is not None and self.test.operator is not None and not at_once:
+            self._ends_when_back = True
+        else:
+            self._end_test()
+
+    def _end_test(self) -> None:
+        self._record.write("end", t_ns=self._clock.now, test=self.test.name if self.test else "")
+        self.make_safe("the test is over")
 
     def end(self, why: str, reply: Callable[[bool], None] | None = None) -> None:
         """The session is over: make the rig safe for the last time."""
         self.make_safe(why, reply=reply, last=True)
 
-    def trip(self, why: str) -> None:
-        """Something is wrong: make the rig safe at once, and let nobody use it any more."""
+    def trip(self, why: str, reply: Callable[[bool], None] | None = None) -> None:
+        """Something is wrong: make the rig safe at once, and let nobody use it any more.
+
+        Args:
+            why: what, for the record.
+            reply: told whether the rig is confirmed safe.
+        """
         if not self._last:
-            self._record.write("tripped", t_ns=self._clock.now, why=why, test=self._test.name if self._test else "")
-            self.make_safe(why, last=True)
+            self._record.write("tripped", t_ns=self._clock.now, why=why, test=self.test.name if self.test else "")
+            self.make_safe(why, last=True, reply=reply)
+
+    def take(self, operator: str, why: str) -> tuple[str, dict[str, str]]:
+        """An operator takes the rig over: why not, or "" and where each instrument is reached."""
+        if self.state is not State.IN_USE or self.test is None:
+            return self._nothing_to_hold(), {}
+        return self.by_hand.take(self.test, operator, why)
+
+    def hand_back(self) -> None:
+        """The operator's time is over, and the test goes on where it stands."""
+        self.touched()
+        if self.test is not None and self.by_hand.give_back(self.test, "handed back") and self._ends_when_back:
+            self._end_test()
+
+    def _nothing_to_hold(self) -> str:
+        return f"no test runs that could be held; the rig is {self.state.value}"
 
     # -- making safe ------------------------------------------------------------------------------------------
 
@@ -221,6 +257,9 @@ class Keeper:
             self._on_safe.append(reply)
         if self._waiting and (self._last or not last):
             return
+        self._ends_when_back = False
+        if self.test is not None:
+            self.by_hand.give_back(self.test, f"made safe: {why}")
         steps = {name: outlet.plan.steps(self.phase) for name, outlet in self._outlets.items()}
         self._last = self._last or last or not all(steps.values())
         self._detected_ns, detected_boot_ns = self._clock.elapsed, boot_ns()
@@ -284,7 +323,6 @@ class Keeper:
             self._give_up.cancel()
             self._give_up = None
         self.state = State.UNSAFE if self.trouble else State.SAFE
-        self._hold_until_ns = None
         self.phase = "unpowered"
         if self.trouble:
             self._last = True
@@ -316,17 +354,19 @@ class Keeper:
         now = self._clock.now
         self._looked_ns = self._clock.elapsed
         self._look_at_interlocks()
-        if self._hold_until_ns is not None:
-            if now >= self._hold_until_ns:
-                self.trip("the declared hold is over and nobody resumed")
+        test = self.test
+        if self.state is not State.IN_USE or test is None:
             return
-        if self.state is not State.IN_USE or self._test is None:
+        if test.holds:
+            held = test.holds.over(now)
+            if held:
+                self.trip(held)
             return
-        silent_ns = now - self._touched_ns
-        if silent_ns >= self.plan.silence_s * s:
-            self.trip(f"{self._test.name} made no progress for {self.plan.silence_s:g} s")
-        elif now >= self._test.until_ns:
-            self.trip(f"{self._test.name} is over its deadline")
+        over = test.deadlines.over(now)
+        if now - self._touched_ns >= self.plan.silence_s * s:
+            self.trip(f"{test.name} made no progress for {self.plan.silence_s:g} s")
+        elif over:
+            self.trip(over)
 
     def _renew(self) -> None:
         try:

@@ -41,6 +41,8 @@ class KeptPart(ABC, Generic[Plan]):
         os.set_blocking(self._wake_r, False)
         os.set_blocking(self._wake_w, False)
         self._may_reopen = False
+        self._lent = False
+        """Whether an operator has the rig: the test moves nothing."""
         self._ended = False
         self._thread = threading.Thread(target=self._run, name=f"kept {plan.name}", daemon=True)
 
@@ -67,6 +69,18 @@ class KeptPart(ABC, Generic[Plan]):
         """Wait for the end; False when it still hangs."""
         self._thread.join(within_s)
         return not self._thread.is_alive()
+
+    def lend(self) -> str:
+        """Let the test move nothing while an operator has the rig, who cannot reach such a part either.
+
+        Any thread may call.
+        """
+        self._lent = True
+        return ""
+
+    def take_back(self) -> None:
+        """Listen to the test again. Any thread may call."""
+        self._lent = False
 
     # -- what each kind does ------------------------------------------------------------------------------
 

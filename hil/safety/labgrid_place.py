@@ -1,8 +1,9 @@
 """A rig as a place of labgrid: between machines, labgrid's coordinator says who has it.
 
-On its machine the rig is held by its :class:`~hil.safety.lease.Lease`, which is acquired first; the place then keeps
-other machines out. A place has no time to live: a machine that crashed keeps its place until the rig was made safe
-there. The adapter runs ``labgrid-client``, whose abbreviated place names and forgiving release it does not pass on.
+The place keeps other machines out, and is acquired first; on its machine the rig is then held by its
+:class:`~hil.safety.lease.Lease`. A place has no time to live: a machine that crashed keeps its place until the rig was
+made safe there. The adapter runs ``labgrid-client``, whose abbreviated place names and forgiving release it does not
+pass on.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import subprocess
 from hil.errors import ToolMissingError
 from hil.safety.errors import LeaseError
 
+FOLDER = "HIL_LABGRID"
+"""The variable that names the folder of labgrid's programs, where they are not on the path."""
 _PATIENCE_S = 30.0  # for one command of labgrid-client, which answers in about 1 s
 _NAME = re.compile(r"^Place '(.*)':$", re.MULTILINE)
 _OWNER = re.compile(r"^ *acquired: (.*)$", re.MULTILINE)
@@ -36,14 +39,18 @@ class LabgridPlace:
     """
 
     def __init__(self, place: str, coordinator: str, *, host: str = "", client: str = "labgrid-client") -> None:
-        found = shutil.which(client)
+        found = shutil.which(client, path=os.pathsep.join([os.environ.get(FOLDER, ""), os.environ.get("PATH", "")]))
         if found is None:
-            raise ToolMissingError(f"there is no {client}; pip install labgrid (Debian: apt-get install labgrid)")
+            raise ToolMissingError(
+                f"there is no {client}, and place {place} is at {coordinator}; pip install labgrid, in an environment "
+                f"of its own where versions clash, and name its folder of programs in {FOLDER}"
+            )
         self.place, self.coordinator = place, coordinator
         self._client = found
         self._host = host or platform.node()
         self._user = pwd.getpwuid(os.getuid()).pw_name
         self._keep = False
+        self._fresh = False
 
     @property
     def me(self) -> str:
@@ -82,6 +89,7 @@ class LabgridPlace:
         owner = self.owner()
         if owner is None:
             self._run("acquire")
+            self._fresh = True
             owner = self.owner()
         else:
             self._keep = owner == self.me and not left_behind
@@ -90,6 +98,15 @@ class LabgridPlace:
                 f"place {self.place} at {self.coordinator} is acquired by {owner}, not by {self.me}; ask them to "
                 "release it"
             )
+
+    def give_back(self) -> None:
+        """Leave the place as it was found: nothing was done with the rig.
+
+        Raises:
+            LeaseError: when it is not this machine's any more, or the coordinator does not answer.
+        """
+        if self._fresh:
+            self.release()
 
     def demand_mine(self) -> None:
         """See that nobody kicked this machine out; about a second, so for each renewal rather than for each write.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import subprocess
 import sys
@@ -134,6 +135,8 @@ class KeeperLink:
         self._received = b""
         self._asked = 0
         self._silent = ""
+        self._by = ""
+        self._taken: list[Mapping[str, object]] = []
         try:
             self._socket.connect(door.control)
         except OSError as problem:
@@ -151,6 +154,10 @@ class KeeperLink:
 
     def begin(self, test: str, deadline_s: float | None = None) -> None:
         """A test begins.
+
+        Args:
+            test: its name.
+            deadline_s: what it may take [s]; what the rig file says unless given.
 
         Raises:
             KeeperError: when the keeper does not allow it.
@@ -170,10 +177,16 @@ class KeeperLink:
     def hold(self, why: str, most_s: float | None = None) -> None:
         """Declare a hold: the test will stand still, and may.
 
+        Args:
+            why: what for, for the record.
+            most_s: how long at most [s]; as long as the rig file allows unless given.
+
         Raises:
-            KeeperError: when the keeper is gone.
+            KeeperError: when the keeper does not allow it, or is gone.
         """
-        self._ask(do="hold", why=why, most_s=most_s)
+        told = self._ask(do="hold", why=why, most_s=most_s)
+        if not told.get("ok"):
+            raise KeeperError(f"the keeper does not hold the test: {told.get('why')}")
 
     def resume(self) -> None:
         """The hold is over.
@@ -182,6 +195,22 @@ class KeeperLink:
             KeeperError: when the keeper is gone.
         """
         self._ask(do="resume")
+
+    @property
+    def operator(self) -> str:
+        """Who has taken the rig over from the test; "" when nobody has."""
+        try:
+            while b"\n" in self._received or select.select([self._socket], [], [], 0.0)[0]:
+                self._hear(self._told())
+        except (OSError, ValueError, KeeperError):  # what is asked next says that the keeper is gone
+            self._by = ""
+        return self._by
+
+    def take_overs(self) -> list[Mapping[str, object]]:
+        """Who has taken the rig over since this was asked last (``by``), and what for (``why``)."""
+        _ = self.operator
+        found, self._taken = self._taken, []
+        return found
 
     def permit(self, action: str, grants: Sequence[bytes]) -> tuple[int, Mapping[str, object]]:
         """Have a hazardous action permitted now; the keeper judges the grants itself.
@@ -202,13 +231,16 @@ class KeeperLink:
             raise (AuthorityError if grants else NoGrantError)(str(told.get("why")))
         return cast("int", told["grant"]), cast("Mapping[str, object]", told["permit"])
 
-    def make_safe(self) -> None:
-        """The test is over: have the rig made safe.
+    def make_safe(self, *, at_once: bool = False) -> None:
+        """The test is over: have the rig made safe; an operator who has it hands it back before.
+
+        Args:
+            at_once: whoever has it.
 
         Raises:
             UnsafeError: when it is not confirmed.
         """
-        self._demand_safe(self._ask(do="safe"))
+        self._demand_safe(self._ask(do="safe", at_once=at_once))
 
     def leave(self) -> None:
         """This process takes no further part."""
@@ -260,11 +292,22 @@ class KeeperLink:
             self._socket.sendall(json.dumps({**message, "number": self._asked}).encode() + b"\n")
             while True:
                 told = self._told()
+                self._hear(told)
                 if told.get("to") == self._asked:  # an earlier question that was broken off is answered late
                     return told
         except OSError as problem:
             self._silent = f"the keeper (process {self.door.pid}) does not answer: {problem}; the rig may be live"
             raise KeeperError(self._silent) from problem
+
+    def _hear(self, told: Mapping[str, object]) -> None:
+        """Take in what was not asked: an operator takes the rig over, during which answers may take as long."""
+        if told.get("news") == "taken":
+            self._by = str(told["by"])
+            self._taken.append(told)
+            self._socket.settimeout(self.door.answer_s + cast("float", told["most_s"]))
+        elif told.get("news") == "back":
+            self._by = ""
+            self._socket.settimeout(self.door.answer_s)
 
     def _told(self) -> Mapping[str, object]:
         """The next thing the keeper says."""

@@ -19,12 +19,15 @@ from hil.limits import Outcome
 from hil.safety.authority import Authority
 from hil.safety.grant import Grant, instant
 from hil.safety.keys import read_signing_key
+from hil.safety.labgrid_place import LabgridPlace
 from hil.safety.lease import status
 from hil.safety.lease_record import State
 from hil.safety.register import Register
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from hil.safety.plan import LabPlan
 
 P = ParamSpec("P")
 _RIG = click.argument("rig", metavar="RIG")
@@ -58,11 +61,12 @@ def _refusing(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-def status_command(name_of: Callable[[str], str]) -> click.Command:
+def status_command(name_of: Callable[[str], str], place_of: Callable[[str], LabPlan | None]) -> click.Command:
     """``hil rig status RIG``.
 
     Args:
         name_of: the name of a rig, given its file or its name.
+        place_of: its place at a coordinator of labgrid; None where it has none.
     """
 
     @click.command("status")
@@ -76,11 +80,23 @@ def status_command(name_of: Callable[[str], str]) -> click.Command:
         found = status(name_of(rig))
         for line in found.lines():
             click.echo(line)
+        lab = place_of(rig)
+        if lab is not None:
+            click.echo(_place(lab))
         gone = found.state == State.HELD and not found.alive
         if found.state in (State.UNSAFE, State.SAFING) or gone:
             raise SystemExit(Outcome.UNSAFE.exit_code)
 
     return show
+
+
+def _place(lab: LabPlan) -> str:
+    """Who has the place of a rig, or why that cannot be told."""
+    try:
+        owner = LabgridPlace(lab.place, lab.coordinator).owner()
+    except HilError as problem:
+        return f"place {lab.place}: {problem}"
+    return f"place {lab.place} at {lab.coordinator}: {owner or 'nobody'} has it"
 
 
 def grant_group(name_of: Callable[[str], str]) -> click.Group:

@@ -112,6 +112,14 @@ class Kept(Protocol):
         """Wait for the end; False when it still hangs."""
         ...
 
+    def lend(self) -> str:
+        """Listen to the test no more; where an operator reaches it, "" where none can. Any thread may call."""
+        ...
+
+    def take_back(self) -> None:
+        """Listen to the test again. Any thread may call."""
+        ...
+
 
 class Outlet:
     """One hazardous instrument.
@@ -129,7 +137,9 @@ class Outlet:
         self._upstream = upstream
         self._dialogue = Dialogue(upstream)
         self._bench = bench
-        self._loopback = Loopback()
+        self._of_test = Loopback()
+        self._of_operator: Loopback | None = None
+        self._handovers: deque[Loopback | None] = deque()
         self._refusals: deque[str] = deque()
         self._orders: deque[SafeOrder | None] = deque()
         self._wake_r, self._wake_w = os.pipe()
@@ -145,12 +155,17 @@ class Outlet:
     @property
     def port(self) -> int:
         """The TCP port on loopback at which the test reaches it."""
-        return self._loopback.port
+        return self._of_test.port
+
+    @property
+    def _loopback(self) -> Loopback:
+        """Whoever may say something now: the test, or the operator who took the rig over."""
+        return self._of_operator or self._of_test
 
     @property
     def door(self) -> str:
         """Its VISA resource for the test."""
-        return f"TCPIP0::127.0.0.1::{self.port}::SOCKET"
+        return _resource(self._of_test)
 
     def start(self) -> None:
         """Serve from now on."""
@@ -159,6 +174,25 @@ class Outlet:
     def order(self, order: SafeOrder | None) -> None:
         """Have the output made safe, before anything else; None ends the outlet. Any thread may call."""
         self._orders.append(order)
+        self._wake()
+
+    def lend(self) -> str:
+        """Listen to an operator, and not to the test, once what it said is answered. Any thread may call.
+
+        Returns:
+            The VISA resource at which the operator reaches the instrument.
+        """
+        lent = Loopback()
+        self._handovers.append(lent)
+        self._wake()
+        return _resource(lent)
+
+    def take_back(self) -> None:
+        """Listen to the test again. Any thread may call."""
+        self._handovers.append(None)
+        self._wake()
+
+    def _wake(self) -> None:
         with suppress(OSError):
             os.write(self._wake_w, b"!")
 
@@ -174,6 +208,7 @@ class Outlet:
         feed_s = _IDLE_S if watchdog is None else watchdog.timeout_ms / 1000.0 / _FEEDS_A_TIMEOUT
         try:
             while not self._ended:
+                self._hand_over()
                 left_s = 0.0 if self._orders else max(0.0, feed_s - self._fed.elapsed_s)
                 readable = self._await(left_s)
                 if self._orders or (self._wake_r in readable and self._ordered()):
@@ -183,7 +218,8 @@ class Outlet:
                 if watchdog is not None and self._fed.elapsed_s >= feed_s and not self._ended:
                     self._feed(watchdog.feed)
         finally:
-            self._loopback.close()
+            self._end_operator()
+            self._of_test.close()
             self._upstream.close()
 
     def _await(self, within_s: float) -> list[int]:
@@ -192,6 +228,19 @@ class Outlet:
         if watched != self._watched:
             self._watched, self._awake = watched, Awake(self._wake_r, *watched)
         return self._awake.wait(within_s)
+
+    def _hand_over(self) -> None:
+        """The test's connection and what it says stay as they are while an operator has the instrument."""
+        while self._handovers:
+            lent = self._handovers.popleft()
+            self._end_operator()
+            self._of_operator = lent
+
+    def _end_operator(self) -> None:
+        lent, self._of_operator, self._watched = self._of_operator, None, ()
+        if lent is not None:
+            lent.close()
+            self._refusals.clear()
 
     def _ordered(self) -> bool:
         """Whether an order waits; empties what wakes this thread."""
@@ -205,6 +254,8 @@ class Outlet:
             if order is None:
                 self._ended = True
                 return
+            self._hand_over()
+            self._end_operator()
             if order.last:
                 self._loopback.close()
             self._refusals.clear()
@@ -303,6 +354,8 @@ class Outlet:
         for message in messages:
             if self._orders:
                 return
+            if self._of_operator is not None:
+                self._bench.note("said by hand", outlet=self.plan.name, message=_shown(message))
             try:
                 self._pass(message)
             except HilError as problem:
@@ -343,6 +396,8 @@ class Outlet:
             self._answer(answer)
 
     def _answer(self, answer: bytes) -> None:
+        if self._of_operator is not None:
+            self._bench.note("answered by hand", outlet=self.plan.name, answer=_shown(answer))
         self._loopback.answer(answer, self._wake_r, self._ordered)
 
     def _interrupted(self) -> bool:
@@ -366,6 +421,10 @@ class Outlet:
                 self._bench.lost(self.plan.name, f"{text} was not answered within {within_s:g} s")
         except HilError as problem:
             self._bench.lost(self.plan.name, str(problem))
+
+
+def _resource(loopback: Loopback) -> str:
+    return f"TCPIP0::127.0.0.1::{loopback.port}::SOCKET"
 
 
 def _shown(message: bytes) -> str:

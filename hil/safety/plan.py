@@ -105,6 +105,13 @@ class CardPlan(KeptPlan):
     watchdog: WatchdogPlan | None = None
 
 
+class LabPlan(_Part):
+    """The place of a rig at a coordinator of labgrid."""
+
+    coordinator: str
+    place: str
+
+
 class KeeperPlan(_Part):
     """A rig's hazards, and what the keeper allows a test."""
 
@@ -113,12 +120,20 @@ class KeeperPlan(_Part):
     cards: list[CardPlan] = Field(default_factory=list[CardPlan])
     silence_s: float
     deadline_s: float
+    deadline_max_s: float | None = None
+    """The longest deadline that a test may ask for [s]; ``deadline_s`` unless given."""
+    phase_deadline_s: dict[str, float] = Field(default_factory=dict[str, float])
+    """What a test may spend in a phase, from each time that it enters it [s]."""
     hold_s: float
+    hold_sum_s: float | None = None
+    """What all holds of one test may take together [s]; ``hold_s`` unless given."""
     lease_s: float
     who: str
     record: str | None = None
     """The file of the keeper's own record."""
     lease_folder: str | None = None
+    lab: LabPlan | None = None
+    """Where other machines are kept out."""
     authority: str | None = None
     """The register of those who may grant."""
     readable: dict[str, InterlockPlan] = Field(default_factory=dict[str, InterlockPlan])

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import traceback
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -25,15 +24,18 @@ from hil.safety.control import ControlSocket
 from hil.safety.grant import Grant
 from hil.safety.interlock import Interlocks
 from hil.safety.keeper import Keeper, State
-from hil.safety.lease import Lease, Takeover
+from hil.safety.keeper_folder import KeeperFolder
+from hil.safety.launch import KeeperDoor
+from hil.safety.lease import Takeover
 from hil.safety.opening import open_card, open_outlet
 from hil.safety.permits import Permits
 from hil.safety.plan import CardPlan, KeeperPlan, KeptPlan
 from hil.safety.pulses import KeptPulses
 from hil.safety.record import KeeperRecord
+from hil.safety.tenancy import Tenancy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from hil.safety.control import Message, Peer
     from hil.safety.outlet import Kept
@@ -55,20 +57,22 @@ def main() -> int:
     plan = KeeperPlan.model_validate_json(sys.stdin.read())
     clock = WallClock(max_lateness_ns=10**9)
     try:
-        lease = Lease.acquire(
+        tenancy = Tenancy.acquire(
             plan.rig,
             ttl_s=plan.lease_s,
             who=plan.who,
             folder=None if plan.lease_folder is None else Path(plan.lease_folder),
             unsafe_too=plan.safe_only,
+            lab=plan.lab,
         )
     except HilError as problem:
         _say(error=str(problem))
         return ERROR
     record = KeeperRecord(None if plan.record is None else Path(plan.record))
+    lease = tenancy.lease
     record.write("begin", rig=plan.rig, pid=os.getpid(), token=lease.token, takeover=isinstance(lease, Takeover))
     try:
-        return _Process(plan, clock, lease, record).run()
+        return _Process(plan, clock, tenancy, record).run()
     finally:
         record.close()
 
@@ -76,14 +80,14 @@ def main() -> int:
 class _Process:
     """The keeper with its sockets."""
 
-    def __init__(self, plan: KeeperPlan, clock: WallClock, lease: Lease | Takeover, record: KeeperRecord) -> None:
+    def __init__(self, plan: KeeperPlan, clock: WallClock, tenancy: Tenancy, record: KeeperRecord) -> None:
         self._plan = plan
         self._clock = clock
-        self._lease: Lease | Takeover = lease
+        self._tenancy = tenancy
         self._record = record
         interlocks = {part.name: part.interlocks for part in plan.kept}
         self._interlocks = Interlocks(clock, interlocks, plan.readable)
-        self._keeper = Keeper(plan, clock, lease, record, self._interlocks.why_not)
+        self._keeper = Keeper(plan, clock, tenancy.lease, record, self._interlocks.why_not)
         self._keeper.not_permitted = self._not_permitted
         self._keeper.why_opened = self._interlocks.why_opened
         register = None if plan.authority is None else Path(plan.authority)
@@ -92,8 +96,11 @@ class _Process:
         self._pulses: KeptPulses | None = None
         self._outlets: dict[str, Kept] = {}
         self._cards: dict[str, CardOutlet] = {}
-        self._folder = ""
+        self._folder: KeeperFolder | None = None
         self._starter = os.getppid()
+        self._peers: list[Peer] = []
+        self._keeper.by_hand.news = self._tell
+        self._operator: tuple[str, Peer] | None = None
 
     def run(self) -> int:
         """Open, make safe, serve, make safe.
@@ -105,7 +112,7 @@ class _Process:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._asked_to_end)
         phased = [part.name for part in self._plan.kept if part.safe_in]
-        if isinstance(self._lease, Takeover) and phased and not self._plan.safe_only:
+        if isinstance(self._tenancy.lease, Takeover) and phased and not self._plan.safe_only:
             return self._refuse(
                 f"the last keeper of {self._plan.rig} ended without a safe state, and nobody knows in which phase the "
                 f"articles are ({', '.join(phased)} has a sequence of its own for some): look, then run `hil safe` "
@@ -120,10 +127,9 @@ class _Process:
             keeper.trouble = "; ".join(filter(None, (keeper.trouble, trouble)))
             keeper.state = State.UNSAFE
             return self._end(told=f"{self._plan.rig} is not safe: {keeper.trouble}")
-        if isinstance(self._lease, Takeover):
-            self._lease = self._lease.confirmed_safe()
-            keeper.holds(self._lease)
-            self._record.write("taken over", t_ns=clock.now, token=self._lease.token)
+        if isinstance(self._tenancy.lease, Takeover):
+            keeper.holds(self._tenancy.confirmed_safe())
+            self._record.write("taken over", t_ns=clock.now, token=self._tenancy.lease.token)
         if self._plan.safe_only:
             _say(state=keeper.state.value)
             return self._end()
@@ -180,7 +186,7 @@ class _Process:
         """Nothing could be opened: nothing was changed, and the lease goes back as it was found."""
         self._record.write("refused", why=trouble)
         _say(error=trouble)
-        self._lease.release(safe=isinstance(self._lease, Lease))
+        self._tenancy.refuse()
         return ERROR
 
     def _end(self, told: str = "") -> int:
@@ -195,11 +201,15 @@ class _Process:
         safe = keeper.state is State.SAFE and not keeper.trouble
         self._record.write("ended", t_ns=self._clock.now, state=keeper.state.value, why=keeper.trouble)
         self._record.sync()
-        with suppress(HilError):
+        try:
             if not safe:
-                self._lease.mark_unsafe(keeper.trouble)
-            self._lease.release(safe=safe)
-        shutil.rmtree(self._folder, ignore_errors=True)
+                self._tenancy.lease.mark_unsafe(keeper.trouble)
+            self._tenancy.release(safe=safe)
+        except HilError as problem:
+            with suppress(OSError):
+                print(problem, file=sys.stderr, flush=True)
+        if self._folder is not None:
+            self._folder.remove()
         if told:
             _say(error=told, unsafe=not safe)
         if not safe:
@@ -210,11 +220,10 @@ class _Process:
     # -- the processes of the run ---------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        self._folder = tempfile.mkdtemp(prefix="hil-keeper-")
-        path = Path(self._folder) / "control"
+        self._folder = KeeperFolder()
         clock = self._clock
         ControlSocket(
-            path,
+            self._folder.control,
             lambda peer, message: clock.post(lambda: self._said(peer, message)),
             lambda pid: clock.post(lambda: self._gone(pid)),
             starter=self._starter,
@@ -224,10 +233,22 @@ class _Process:
         sequences = [steps for part in self._plan.kept for steps in (part.safe, *part.safe_in.values())]
         within_ms = [sum(step.within_ms for step in steps) for steps in sequences]
         answer_s = max(within_ms, default=0.0) / 1000.0 + _SLACK_S
-        _say(control=str(path), pid=os.getpid(), doors=doors, answer_s=answer_s)
+        door = KeeperDoor(str(self._folder.control), os.getpid(), doors, answer_s)
+        self._folder.announce(door)
+        _say(**asdict(door))
 
     def _gone(self, pid: int) -> None:
-        self._keeper.trip(f"process {pid} of the run is gone")
+        if self._operator is not None and self._operator[1].pid == pid:
+            self._keeper.trip(f"{self._operator[0]}, who had taken the rig over, is gone")
+        else:
+            self._keeper.trip(f"process {pid} of the run is gone")
+
+    def _tell(self, news: Mapping[str, object]) -> None:
+        """Tell every process of the run."""
+        if news["news"] == "back":
+            self._operator = None
+        for peer in self._peers:
+            peer.tell(**news)
 
     def _said(self, peer: Peer, message: Message) -> None:
         keeper = self._keeper
@@ -237,6 +258,7 @@ class _Process:
                 keeper.touched()
             case "join":
                 peer.joined = True
+                self._peers.append(peer)
                 reply(ok=True)
             case "begin":
                 self._permits.forget()
@@ -249,21 +271,59 @@ class _Process:
                 keeper.enter(str(message.get("phase")))
                 reply(ok=True)
             case "hold":
-                keeper.hold(str(message.get("why")), _number(message, "most_s") or self._plan.hold_s)
-                reply(ok=True)
+                refusal = keeper.hold(str(message.get("why")), _number(message, "most_s"))
+                reply(ok=not refusal, why=refusal)
             case "resume":
                 keeper.resume()
                 reply(ok=True)
             case "safe":
-                keeper.end_test(lambda safe: reply(ok=safe, state=keeper.state.value, why=keeper.trouble))
+                keeper.end_test(self._safe_reply(reply), at_once=message.get("at_once") is True)
             case "leave":
                 peer.left = True
                 reply(ok=True)
             case "end":
                 peer.left = True
                 keeper.end("the run is over", lambda safe: self._farewell(reply, safe=safe))
-            case unknown:
-                reply(ok=False, why=f"{unknown!r} is not known")
+            case _:
+                self._said_by_hand(peer, message, reply)
+
+    def _safe_reply(self, reply: Callable[..., None]) -> Callable[[bool], None]:
+        return lambda safe: reply(ok=safe, state=self._keeper.state.value, why=self._keeper.trouble)
+
+    # -- an operator --------------------------------------------------------------------------------------
+
+    def _said_by_hand(self, peer: Peer, message: Message, reply: Callable[..., None]) -> None:
+        what, operator = message.get("do"), self._operator
+        if what == "take":
+            reply(**self._taken(peer, str(message.get("by")), str(message.get("why"))))
+        elif what not in ("hand back", "safe by hand"):
+            reply(ok=False, why=f"{what!r} is not known")
+        elif operator is None or operator[1] is not peer:
+            reply(ok=False, why="this operator does not have the rig, or not any more")
+        elif what == "hand back":
+            peer.joined = False
+            self._keeper.hand_back()
+            reply(ok=True)
+        else:
+            peer.joined = False
+            self._keeper.trip(f"{operator[0]}, who had taken the rig over, asked for it", self._safe_reply(reply))
+
+    def _taken(self, peer: Peer, by: str, why: str) -> dict[str, object]:
+        """Let an operator take the rig over; the answer."""
+        keeper = self._keeper
+        if peer.uid != os.getuid():
+            return {"ok": False, "why": f"user {peer.uid} is not the user {os.getuid()} of the run"}
+        if not (by.strip() and why.strip()):
+            return {"ok": False, "why": "say who takes it, and why"}
+        refusal, doors = keeper.take(by, why)
+        if refusal or keeper.test is None:
+            return {"ok": False, "why": refusal}
+        self._operator = (by, peer)
+        peer.joined = True
+        if peer.gone:
+            self._gone(peer.pid)
+        left_s = keeper.test.holds.left_s(self._clock.now)
+        return {"ok": True, "doors": doors, "test": keeper.test.name, "most_s": left_s}
 
     # -- permits ------------------------------------------------------------------------------------------
 

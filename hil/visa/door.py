@@ -63,6 +63,7 @@ class Session:
         name: what the rig calls the instrument.
         transcript: called with ("write" or "read", text) for every message.
         beside: makes the calls that may block, in a thread of their own; they are made at once unless it is given.
+        before: called before each message; it may wait until one may be sent.
     """
 
     def __init__(
@@ -72,12 +73,14 @@ class Session:
         name: str,
         transcript: Callable[[str, str], None],
         beside: Beside | None = None,
+        before: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
         self.resource_name = str(resource.resource_name)
         self._resource = resource
         self._transcript = transcript
         self._beside = beside
+        self._before = before
         self._interrupted = False
 
     @classmethod
@@ -90,6 +93,7 @@ class Session:
         transcript: Callable[[str, str], None],
         timeout_ms: int = TIMEOUT_MS,
         beside: Beside | None = None,
+        before: Callable[[], None] | None = None,
     ) -> Session:
         """Open a session; that something answers is only known after :meth:`identify`.
 
@@ -109,7 +113,7 @@ class Session:
         resource.read_termination = "\n"
         resource.write_termination = "\n"
         send_at_once(resource)
-        return cls(resource, name=name, transcript=transcript, beside=beside)
+        return cls(resource, name=name, transcript=transcript, beside=beside, before=before)
 
     @property
     def resource(self) -> MessageBasedResource:
@@ -178,10 +182,13 @@ class Session:
         return answer
 
     def _start_over(self) -> None:
-        """After a query that something else broke off (a fault of an article, Ctrl-C), empty the dialogue first.
+        """Wait until a message may be sent; after a query that something else broke off, empty the dialogue first.
 
+        What breaks one off is a fault of an article, or Ctrl-C.
         The answer still stands in the instrument; the next command, perhaps the one that makes it safe, would meet it.
         """
+        if self._before is not None:
+            self._before()
         if self._interrupted:
             self._interrupted = False
             self._transcript("write", "<device clear: the last query was broken off>")

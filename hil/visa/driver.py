@@ -92,6 +92,7 @@ class Driver(Closed):
         transcript: Callable[[str, str], None] | None = None,
         timeout_ms: int = TIMEOUT_MS,
         beside: Beside | None = None,
+        before: Callable[[], None] | None = None,
     ) -> Self:
         """Open the instrument and make sure it is the one that was asked for.
 
@@ -104,13 +105,20 @@ class Driver(Closed):
             transcript: called with ("write" or "read", text) for every message.
             timeout_ms: how long an answer may take [ms].
             beside: makes the calls that may block while the rig clock runs; nobody runs it meanwhile unless given.
+            before: called before each message; it may wait until one may be sent.
 
         Raises:
             InstrumentError: when it does not open, does not answer, or is the wrong make, model or serial.
         """
         noted = transcript or _ignore
         session = Session.open(
-            visa_manager, resource_name, name=name, transcript=noted, timeout_ms=timeout_ms, beside=beside
+            visa_manager,
+            resource_name,
+            name=name,
+            transcript=noted,
+            timeout_ms=timeout_ms,
+            beside=beside,
+            before=before,
         )
         accepted = False
         try:

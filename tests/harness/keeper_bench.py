@@ -142,14 +142,15 @@ class Kept(OnClock):
         *,
         outlets: dict[str, dict[str, Any]] | None = None,
         why_not: Callable[[str], str] = lambda _: "",
-        **limits: float,
+        **limits: Any,
     ) -> None:
         super().__init__()
         self.folder = folder
         self.instruments = {name: Instrument() for name in (outlets or {"psu": {}})}
         self._fields = outlets or {"psu": {}}
         self._why_not = why_not
-        self._limits = {"silence_s": 5.0, "deadline_s": 60.0, "hold_s": 60.0, "lease_s": 5.0} | limits
+        most = {"silence_s": 5.0, "deadline_s": 60.0, "deadline_max_s": 60.0, "hold_s": 60.0, "hold_sum_s": 60.0}
+        self._limits: dict[str, Any] = {**most, "lease_s": 5.0, **limits}
 
     def build(self) -> Callable[[], None]:
         plans = [outlet_plan(name, **fields) for name, fields in self._fields.items()]

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from keeper_bench import OFF, PATIENCE_S, WATCHDOG, Kept
+from keeper_bench import OFF, PATIENCE_S, WATCHDOG, Client, Kept
 
 from hil.clock import Stopwatch
 from hil.safety.keeper import State
@@ -105,6 +105,21 @@ def test_a_test_over_its_deadline_is_ended_however_busy_it_is(kept: Callable[...
             pass
     rig.await_state(State.SAFE)
     assert "over its deadline" in str(rig.recorded("tripped")[0]["why"])
+
+
+def test_a_phase_has_a_deadline_of_its_own_from_when_it_was_entered(kept: Callable[..., Kept]) -> None:
+    rig = kept(phase_deadline_s={"armed": 0.1})
+    rig.begin()
+    rig.do(lambda: rig.keeper.enter("armed"))
+    rig.await_state(State.SAFE)
+    assert rig.recorded("tripped")[0]["why"] == "test is over its deadline of 0.1 s in phase armed"
+
+
+def test_a_deadline_longer_than_the_rig_file_allows_is_refused(kept: Callable[..., Kept]) -> None:
+    rig = kept(deadline_s=1.0, deadline_max_s=90.0)
+    assert "the rig file allows 90 s" in rig.begin(deadline_s=91.0)
+    assert rig.begin(deadline_s=90.0) == ""
+    assert rig.recorded("begin")[0]["deadline_s"] == 90.0
 
 
 def test_a_lost_instrument_makes_the_others_safe(kept: Callable[..., Kept]) -> None:
@@ -235,9 +250,101 @@ def test_a_hold_is_not_for_ever(kept: Callable[..., Kept]) -> None:
     rig = kept(hold_s=0.1)
     rig.begin()
     on(rig)
-    rig.do(lambda: rig.keeper.hold("a debugger", 60.0))
+    rig.do(lambda: rig.keeper.hold("a debugger", None))
     rig.await_state(State.SAFE)
-    assert "the declared hold is over" in str(rig.recorded("tripped")[0]["why"])
+    assert "the declared hold is over and nobody resumed: a debugger" in str(rig.recorded("tripped")[0]["why"])
+
+
+def test_a_hold_longer_than_the_rig_file_allows_is_refused(kept: Callable[..., Kept]) -> None:
+    rig = kept(hold_s=10.0)
+    rig.begin()
+    assert "the rig file allows 10 s" in rig.do(lambda: rig.keeper.hold("a debugger", 60.0))
+
+
+def test_nothing_is_held_while_no_test_runs(kept: Callable[..., Kept]) -> None:
+    rig = kept()
+    rig.await_state(State.SAFE)
+    assert "no test runs that could be held" in rig.do(lambda: rig.keeper.hold("a debugger", None))
+
+
+# -- an operator ------------------------------------------------------------------------------------------------
+
+
+def take(rig: Kept) -> Client:
+    """Take the rig over."""
+    refusal, doors = rig.do(lambda: rig.keeper.take("Ada Marsh", "look at valve 3"))
+    assert refusal == ""
+    return Client(int(doors["psu"].split("::")[2]))
+
+
+def test_an_instrument_listens_to_the_operator_and_then_to_the_test_again(kept: Callable[..., Kept]) -> None:
+    rig = kept()
+    rig.begin()
+    with rig.connect() as test, take(rig) as operator:
+        operator.say("VOLT 5,(@1)")
+        test.say("VOLT 7,(@1)")
+        assert operator.ask("VOLT? (@1)") == "7"
+        assert "VOLT 7,(@1)" not in rig.psu.heard
+        rig.do(rig.keeper.hand_back)
+        rig.psu.await_heard("VOLT 7,(@1)")
+        assert operator.hear() == ""
+    said = [line["message"] for line in rig.recorded("said by hand")]
+    assert said == ["VOLT 5,(@1)", "VOLT? (@1)"]
+    assert rig.recorded("taken over by hand")[0]["by"] == "Ada Marsh"
+
+
+def test_limits_count_for_an_operator_too(kept: Callable[..., Kept]) -> None:
+    rig = kept()
+    rig.begin()
+    with take(rig) as operator:
+        operator.say("VOLT 40,(@1)")
+        assert "36" in operator.ask("SYST:ERR?")
+    assert "VOLT 40,(@1)" not in rig.psu.heard
+
+
+def test_a_test_that_ends_meanwhile_waits_for_the_operator(kept: Callable[..., Kept]) -> None:
+    rig = kept(silence_s=0.1)
+    rig.begin()
+    on(rig)
+    told = list[bool]()
+    with take(rig):
+        rig.do(lambda: rig.keeper.end_test(told.append))
+        threading.Event().wait(0.2)
+        assert rig.psu.on
+        rig.do(rig.keeper.hand_back)
+        rig.await_state(State.SAFE)
+    assert told == [True]
+
+
+def test_an_interrupt_waits_for_no_operator(kept: Callable[..., Kept]) -> None:
+    rig = kept()
+    rig.begin()
+    on(rig)
+    with take(rig) as operator:
+        rig.do(lambda: rig.keeper.end_test(lambda _: None, at_once=True))
+        rig.await_state(State.SAFE)
+        assert operator.hear() == ""
+    assert not rig.psu.on
+    assert "made safe" in str(rig.recorded("by hand until here")[0]["how"])
+
+
+def test_an_operator_who_does_not_hand_back_in_time_trips(kept: Callable[..., Kept]) -> None:
+    rig = kept(hold_s=0.1)
+    rig.begin()
+    on(rig)
+    with take(rig):
+        rig.await_state(State.SAFE)
+    assert "Ada Marsh had the rig" in str(rig.recorded("tripped")[0]["why"])
+    assert not rig.psu.on
+
+
+def test_one_operator_at_a_time_and_only_while_a_test_runs(kept: Callable[..., Kept]) -> None:
+    rig = kept()
+    rig.await_state(State.SAFE)
+    assert "no test runs" in rig.do(lambda: rig.keeper.take("Bo Lind", "-"))[0]
+    rig.begin()
+    with take(rig):
+        assert "Ada Marsh has it (look at valve 3)" in rig.do(lambda: rig.keeper.take("Bo Lind", "-"))[0]
 
 
 def test_a_watchdog_is_fed_while_the_test_makes_progress(kept: Callable[..., Kept]) -> None:

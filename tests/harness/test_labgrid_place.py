@@ -83,5 +83,5 @@ def test_a_coordinator_that_is_not_there_is_named():
 
 
 def test_without_labgrid_the_remedy_is_named():
-    with pytest.raises(ToolMissingError, match="no such-client; pip install labgrid"):
+    with pytest.raises(ToolMissingError, match=r"no such-client, and place bench is at .*; pip install labgrid"):
         LabgridPlace("bench", "127.0.0.1:1", client="no such-client")

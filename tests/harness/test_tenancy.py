@@ -1,0 +1,182 @@
+"""A rig has one holder: between machines by its place, on its machine by its lease, with a keeper and without one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from hil.campaign.session import RunSession, Settings
+from hil.cli import main
+from hil.rig.keeping import has_keeper, is_leased
+from hil.rig.loader import load_rig
+from hil.safety.errors import LeaseError
+from hil.safety.lease import Lease, status
+from hil.safety.lease_record import State
+from hil.safety.plan import LabPlan
+from hil.safety.session_lease import SessionLease
+from hil.safety.tenancy import Tenancy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+RIG = """
+[rig]
+name = "wired"
+pace = "wall"
+[instrument.dmm]
+driver = "hil.visa.keysight_34465a:Keysight34465A"
+resource = "TCPIP0::192.0.2.1::5025::SOCKET"
+"""
+LAB = LabPlan(coordinator="lab:1", place="bench")
+CLIENT = """#!/bin/sh
+cd "$(dirname "$0")" && shift 4
+echo "$1 $(ls "$HIL_LEASE_FOLDER" | grep -c lease)" >> said
+case $1 in
+    show) echo "Place 'bench':" && echo "  acquired: $(cat owner 2>/dev/null || echo None)" ;;
+    acquire) echo "$LG_HOSTNAME/$LG_USERNAME" > owner ;;
+    release-from) rm owner ;;
+esac
+"""
+"""What labgrid-client does of all this; the adapter is tried with the real one in test_labgrid_place.py."""
+
+
+@pytest.fixture(autouse=True)
+def leases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of leases of its own."""
+    folder = tmp_path / "leases"
+    monkeypatch.setenv("HIL_LEASE_FOLDER", str(folder))
+    folder.mkdir()
+    folder.chmod(0o1777)
+    return folder
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where labgrid's program is, and what it was asked."""
+    folder = tmp_path / "labgrid"
+    folder.mkdir()
+    (folder / "labgrid-client").write_text(CLIENT)
+    (folder / "labgrid-client").chmod(0o755)
+    monkeypatch.setenv("HIL_LABGRID", str(folder))
+    return folder
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Path:
+    """A rig with a real instrument and no hazard."""
+    (tmp_path / "rig.toml").write_text(RIG)
+    return tmp_path / "rig.toml"
+
+
+def acquire() -> Tenancy:
+    return Tenancy.acquire("wired", ttl_s=5.0, who="a test", lab=LAB)
+
+
+# -- without a keeper -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "keeper", "leased"),
+    [("rigs/sim.toml", False, False), ("tests/socketcan/guest.toml", False, True), ("rigs/processes.toml", True, True)],
+)
+def test_what_reaches_out_of_the_test_s_program_is_leased(file, keeper, leased):
+    found = load_rig(ROOT / file)
+    assert (has_keeper(found), is_leased(found)) == (keeper, leased)
+
+
+def test_a_simulated_rig_on_the_wall_clock_is_nobody_else_s_business(tmp_path):
+    twin = 'model = "hil.visa.keysight_34465a_twin:Keysight34465ATwin"'
+    (tmp_path / "rig.toml").write_text(RIG.replace('resource = "TCPIP0::192.0.2.1::5025::SOCKET"', twin))
+    assert not is_leased(load_rig(tmp_path / "rig.toml"))
+
+
+def test_a_run_holds_its_rig_and_another_is_refused_until_it_is_over(rig, tmp_path):
+    run = RunSession.begin(Settings(str(rig), tmp_path, folder=str(tmp_path / "one")))
+    assert status("wired").state is State.HELD
+    with pytest.raises(LeaseError, match=r"'run one', since .*; wait until it is released, or ask its holder"):
+        RunSession.begin(Settings(str(rig), tmp_path, folder=str(tmp_path / "two")))
+    run.finish()
+    assert status("wired").state is State.FREE
+
+
+def test_a_lease_without_a_keeper_outlasts_its_time_to_live():
+    held = SessionLease("wired", ttl_s=0.1, who="a run")
+    Event().wait(0.3)
+    assert not status("wired").expired
+    assert held.release() == ""
+
+
+def test_what_a_run_that_died_left_is_held_by_the_next_and_freed_by_hil_safe(rig):
+    with Lease.acquire("wired", ttl_s=5.0, who="a run that dies"):
+        pass
+    assert status("wired").state is State.SAFING
+    SessionLease("wired", ttl_s=5.0, who="the next").release()
+    assert status("wired").state is State.FREE
+    with Lease.acquire("wired", ttl_s=5.0, who="a run that dies"):
+        pass
+    assert CliRunner().invoke(main, ["safe", str(rig)]).exit_code == 0
+    assert status("wired").state is State.FREE
+
+
+def test_hil_safe_refuses_a_rig_that_somebody_holds(rig):
+    with Lease.acquire("wired", ttl_s=5.0, who="a run"):
+        assert CliRunner().invoke(main, ["safe", str(rig)]).exit_code == 13
+
+
+# -- between machines -------------------------------------------------------------------------------------------
+
+
+def test_the_place_is_acquired_before_the_lease_and_released_after_it(lab):
+    held = acquire()
+    assert (lab / "said").read_text().split("\n")[:3] == ["show 0", "acquire 0", "show 0"]
+    held.release(safe=True)
+    assert not (lab / "owner").exists()
+    assert status("wired").state is State.FREE
+
+
+def test_a_place_that_another_machine_has_is_refused_and_nothing_is_leased(lab):
+    (lab / "owner").write_text("elsewhere/ada")
+    with pytest.raises(LeaseError, match="place bench at lab:1 is acquired by elsewhere/ada"):
+        acquire()
+    assert status("wired").token == 0
+
+
+def test_a_place_is_given_back_when_the_lease_is_refused(lab):
+    with Lease.acquire("wired", ttl_s=5.0, who="a run"):
+        with pytest.raises(LeaseError, match="wait until it is released"):
+            acquire()
+        assert not (lab / "owner").exists()
+
+
+def test_a_rig_that_is_not_safe_keeps_its_place_until_it_was_made_safe_here(lab):
+    acquire().release(safe=False)
+    assert (lab / "owner").exists()
+    again = acquire()
+    again.confirmed_safe()
+    again.release(safe=True)
+    assert not (lab / "owner").exists()
+
+
+def test_the_status_of_a_rig_says_who_has_its_place(lab, rig, told: Callable[[Path], str]):
+    rig.write_text(RIG + '[lab]\ncoordinator = "lab:1"\nplace = "bench"\n')
+    assert "place bench at lab:1: nobody has it" in told(rig)
+    (lab / "owner").write_text("elsewhere/ada")
+    assert "place bench at lab:1: elsewhere/ada has it" in told(rig)
+
+
+def test_without_labgrid_the_status_names_the_remedy(rig, told: Callable[[Path], str], monkeypatch):
+    rig.write_text(RIG + '[lab]\ncoordinator = "lab:1"\nplace = "bench"\n')
+    monkeypatch.setenv("HIL_LABGRID", "")
+    monkeypatch.setenv("PATH", "")
+    assert "place bench: there is no labgrid-client" in told(rig)
+
+
+@pytest.fixture
+def told() -> Callable[[Path], str]:
+    """``hil rig status``."""
+    return lambda rig: CliRunner().invoke(main, ["rig", "status", str(rig)]).output
