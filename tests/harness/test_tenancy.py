@@ -82,7 +82,7 @@ def acquire() -> Tenancy:
 
 @pytest.mark.parametrize(
     ("file", "keeper", "leased"),
-    [("rigs/sim.toml", False, False), ("tests/socketcan/guest.toml", False, True), ("rigs/processes.toml", True, True)],
+    [("rigs/sim.toml", False, False), ("rigs/mixed.toml", False, True), ("rigs/processes.toml", True, True)],
 )
 def test_what_reaches_out_of_the_test_s_program_is_leased(file, keeper, leased):
     found = load_rig(ROOT / file)
