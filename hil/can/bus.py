@@ -65,6 +65,7 @@ class SimBus(can.BusABC):
             and data are SocketCAN's error class and detail, seen from this controller.
         auto_recover: whether the controller leaves bus-off by itself; otherwise :meth:`recover` makes it.
         late: what holds up frames, stamped as they are, on their way to whoever listens here; nothing unless given.
+        refusal: asked before a frame is sent: why it may not be; "" when it may.
         **kwargs: options of other interfaces are accepted; ``bitrate`` and ``data_bitrate`` must be the wire's.
 
     Raises:
@@ -85,6 +86,7 @@ class SimBus(can.BusABC):
         receive_error_frames: bool = False,
         auto_recover: bool = True,
         late: LateChannel | None = None,
+        refusal: Callable[[Frame], str] | None = None,
         **kwargs: object,
     ) -> None:
         wire = _wire(channel, fd, kwargs)
@@ -102,6 +104,7 @@ class SimBus(can.BusABC):
         except BusError as refused:
             raise can.CanInitializationError(str(refused)) from refused
         self._late = late
+        self._refusal = refusal
         put = self._arriving(self._inbox.put_classic if self._hides_fd else self._inbox.put)
         self.node.on_frame(put)
         if receive_own_messages:
@@ -261,6 +264,18 @@ class SimBus(can.BusABC):
             can.CanOperationError: as :meth:`send`.
             ClockError: in a thread the rig clock does not manage.
         """
+        why_not = self._refusal and self._refusal(frame)
+        if why_not:
+            raise can.CanOperationError(f"send of {frame.arbitration_id:#x} on {self.channel_info}: {why_not}")
+        self.send_ungated(frame, timeout_ns)
+
+    def send_ungated(self, frame: Frame, timeout_ns: int | None = None) -> None:
+        """As :meth:`send_frame`, for the safe sequence: nothing is asked first.
+
+        Raises:
+            can.CanOperationError: as :meth:`send`.
+            ClockError: in a thread the rig clock does not manage.
+        """
         if self._is_shutdown:
             raise can.CanOperationError(f"send on {self.channel_info}: it has been shut down; open the bus again")
         node = self.node
@@ -294,7 +309,14 @@ class SimBus(can.BusABC):
         modifier_callback: Callable[[can.Message], None] | None = None,
     ) -> ClockCyclicTask:
         task = ClockCyclicTask(
-            self._clock, self.node, msgs, period, duration=duration, modifier=modifier_callback, bus=self.channel_info
+            self._clock,
+            self.node,
+            msgs,
+            period,
+            duration=duration,
+            modifier=modifier_callback,
+            bus=self.channel_info,
+            refusal=self._refusal,
         )
         if autostart:
             task.start()
@@ -376,6 +398,7 @@ class ClockCyclicTask(LimitedDurationCyclicSendTaskABC, ModifiableCyclicTaskABC,
         duration: how long to go on [s]; None for ever.
         modifier: called with each message before it is sent, to change its data.
         bus: what error messages call the bus.
+        refusal: asked before each frame: why it may not be sent, and then is left out; "" when it may.
 
     Raises:
         ValueError: for a period that is not positive, a period or duration that is not a finite number, or messages of
@@ -393,7 +416,9 @@ class ClockCyclicTask(LimitedDurationCyclicSendTaskABC, ModifiableCyclicTaskABC,
         duration: float | None = None,
         modifier: Callable[[can.Message], None] | None = None,
         bus: str,
+        refusal: Callable[[Frame], str] | None = None,
     ) -> None:
+        self._refusal = refusal
         self._where = f"send_periodic on {bus}"
         self._node = node
         if _time_ns(period, f"{self._where}: period") <= 0:
@@ -445,7 +470,9 @@ class ClockCyclicTask(LimitedDurationCyclicSendTaskABC, ModifiableCyclicTaskABC,
         if self._modifier is not None:
             self._modifier(message)
             message.dlc = message.dlc if message.is_remote_frame else len(message.data)
-        self._node.send(_frame(message))
+        frame = _frame(message)
+        if self._refusal is None or not self._refusal(frame):
+            self._node.send(frame)
 
     def _checked(self, messages: Sequence[can.Message] | can.Message) -> list[can.Message]:
         """Copies of the messages, each one that the bus has."""

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import can
 from can.interfaces.slcan import slcanBus
+from can.interfaces.socketcand import SocketCanDaemonBus
 
 from hil.can.read_ahead import ReadAhead
+from hil.can.socketcand_link import tell_the_end
 from hil.closed import nearest
 from hil.errors import BusError
 
@@ -60,6 +62,8 @@ def open_bus(
         given["listen_only"] = True
     if interface == "slcan" and Path(channel).resolve().is_relative_to("/dev/pts"):
         given.setdefault("sleep_after_open", 0.0)  # a pseudo-terminal is no board that is reset by being opened
+    if interface == "socketcand":
+        given.setdefault("tcp_tune", True)  # else each frame waits for the acknowledge of the one before
     if interface == "socketcan":
         _require_link(channel, bitrate_bps)
     try:
@@ -74,6 +78,8 @@ def open_bus(
     if isinstance(bus, slcanBus):
         ahead = ReadAhead(bus.serialPortOrig)
         bus.serialPortOrig = ahead  # pyright: ignore[reportAttributeAccessIssue]  # it has all that slcan uses
+    if isinstance(bus, SocketCanDaemonBus):
+        tell_the_end(bus)
     return bus
 
 

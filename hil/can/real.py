@@ -22,6 +22,7 @@ from hil.can.observed import Observed
 from hil.can.opening import echoes, open_bus
 from hil.can.stamps import SOURCES, Stamper, StampSource
 from hil.errors import BusError
+from hil.units import us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -50,6 +51,7 @@ class RealLink:
         stamps: whose stamps its frames carry; that of the interface unless given.
         echo: whether the bus gives back what it sent, with ``is_rx`` False; if not, a frame taken counts as sent.
         prepare: called first in the reader thread, to give it a scheduling class.
+        refusal: asked before a frame is sent: why it may not be; "" when it may. Then the rig clock sends cyclically.
     """
 
     def __init__(
@@ -64,11 +66,13 @@ class RealLink:
         stamps: StampSource | None = None,
         echo: bool = False,
         prepare: Callable[[], object] | None = None,
+        refusal: Callable[[Frame], str] | None = None,
     ) -> None:
         source = SOURCES.get(interface_of(bus), StampSource.ARRIVAL) if stamps is None else stamps
         self.name = name
         self.listen_only = listen_only
-        self.stamper = Stamper(source, clock.factor)
+        coarse_ns = 1 * us if interface_of(bus) == "socketcand" else 0
+        self.stamper = Stamper(source, clock.factor, coarse_ns=coarse_ns)
         self.observed = Observed(name, bitrate_bps, log)
         self.ignored = 0
         """CAN FD frames that came; this link carries classic CAN."""
@@ -79,6 +83,7 @@ class RealLink:
         self._drops = Drops(bus)
         self._echo = echo
         self._prepare = prepare
+        self._refusal = refusal
         self._listeners: list[tuple[Callable[[Frame], object], frozenset[tuple[int, bool]] | None]] = []
         self._unconfirmed: deque[Key] = deque(maxlen=_UNCONFIRMED_MAX)
         self._cycles: list[KernelCycle] = []
@@ -120,6 +125,9 @@ class RealLink:
         """
         try:
             self._require_sending()
+            refusal = self._refusal and self._refusal(frame)
+            if refusal:
+                raise can.CanOperationError(refusal)
             measure(frame)
             self._bus.send(message_of(frame))
         except (can.CanError, BusError, OSError, ValueError) as problem:
@@ -141,7 +149,7 @@ class RealLink:
         Raises:
             can.CanOperationError: when the bus could do that and refuses.
         """
-        if self._clock.factor != 1.0:
+        if self._clock.factor != 1.0 or self._refusal is not None:
             return None
         self._require_sending()
         cycle = hand_over(self._bus, frames, period_ns)
@@ -270,6 +278,8 @@ def open_real(
     listen_only: bool = False,
     prepare: Callable[[], object] | None = None,
     options: Mapping[str, object] | None = None,
+    stamps: StampSource | None = None,
+    refusal: Callable[[Frame], str] | None = None,
 ) -> RealLink:
     """Open a python-can interface as a link; arguments as :func:`hil.can.opening.open_bus` and :class:`RealLink`.
 
@@ -284,9 +294,10 @@ def open_real(
         log=log,
         listen_only=listen_only,
         bitrate_bps=bitrate_bps,
-        stamps=SOURCES.get(interface, StampSource.ARRIVAL),
+        stamps=SOURCES.get(interface, StampSource.ARRIVAL) if stamps is None else stamps,
         echo=echoes(interface),
         prepare=prepare,
+        refusal=refusal,
     )
 
 

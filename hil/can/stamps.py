@@ -45,15 +45,17 @@ class Stamper:
     Args:
         source: whose stamps they carry.
         factor: rig seconds per wall second.
+        coarse_ns: how much earlier than true they may be, where they were cut on their way [ns].
     """
 
-    def __init__(self, source: StampSource, factor: float = 1.0) -> None:
+    def __init__(self, source: StampSource, factor: float = 1.0, *, coarse_ns: int = 0) -> None:
         self.source = source
         self.refused = 0
         """Stamps that could not be: of the future, or more than a second old. Those frames have their arrival."""
         self.uncertainty_ns: int | None = None
         """The worst uncertainty of a conversion so far [ns], not counting the stamping itself; None before any."""
         self._factor = factor
+        self._coarse_ns = coarse_ns
 
     def rig_ns(self, timestamp_s: float, arrival: Arrival) -> int:
         """The rig time [ns] of a frame.
@@ -64,7 +66,7 @@ class Stamper:
         """
         if self.source is StampSource.ARRIVAL:
             return arrival.rig_ns
-        uncertainty_ns = arrival.uncertainty_ns + _FLOAT_NS
+        uncertainty_ns = arrival.uncertainty_ns + _FLOAT_NS + self._coarse_ns
         age_ns = arrival.unix_ns - _whole_ns(timestamp_s)
         if not -uncertainty_ns <= age_ns <= _AGE_MAX_NS:
             self.refused += 1

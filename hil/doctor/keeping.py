@@ -91,7 +91,8 @@ def keeper(file: RigFile) -> Iterator[Finding]:
         yield Finding("keeper", "fail", str(problem), "correct the rig file")
         return
     with tempfile.TemporaryDirectory(prefix="hil-doctor-") as folder:
-        alone = plan.model_copy(update={"outlets": [], "cards": [], "lease_folder": folder, "lab": None})
+        nothing = {"outlets": [], "cards": [], "buses": [], "lease_folder": folder, "lab": None}
+        alone = plan.model_copy(update=nothing)
         watch = Stopwatch()
         try:
             door = start_keeper(alone)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 from weakref import WeakMethod
 
 from hil.bus_port import BusPort
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hil.article import AsBuilt
+    from hil.can.frame import Frame
     from hil.can.node import CanNode
     from hil.can.real import RealLink
     from hil.can.wire import CanWire
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
     from hil.visa.library import SimVisaLibrary
 
 Kind = TypeVar("Kind")
-
-_SIMULATED = "hil"  # the python-can interface of simulated wires
 
 
 def open_rig(
@@ -160,12 +160,17 @@ class Assembly:
     def _bus(self, name: str) -> None:
         """A simulated wire, a real interface, or both: simulated articles meet a real bus over a bridge."""
         table = self._file.bus[name]
-        real = table.interface != _SIMULATED
+        real = table.is_real
         on_it = any(name in self._file.dut[article].bus for article in self._articles)
         if real and not on_it:
             if self._program == HERE:
                 self._real_bus(name)
             return
+        if real and table.hazard and self._program == HERE:
+            raise ConfigError(
+                f"{self._file.where('bus', name)}: bus.{name} has hazard {table.hazard} and is the keeper's: articles "
+                "of this program cannot be joined to it; let a program of its own run them (process)"
+            )
         wire = self._wire(name)
         if real:
             self._bridge(name, wire)
@@ -175,10 +180,14 @@ class Assembly:
 
             rig, jitter = self._rig, self._rig.jitter
             late = None if jitter is None else jitter.channel(name, FRAME)
-            link, database = SimBus(_wire_name(name, table), late=late), self._blueprint.databases[name]
-            bus = Bus(name, rig.clock, link, database, rig.timeline.before_call)
+            link = SimBus(_wire_name(name, table), late=late, refusal=self._refusal(name))
+            bus = Bus(name, rig.clock, link, self._blueprint.databases[name], rig.timeline.before_call)
             self._closing.callback(bus.close)
             self._rig.buses[name] = bus
+            if table.hazard:
+                from hil.can.bus_line import SimulatedBusLine
+
+                rig.safe_state.add(name, table, SimulatedBusLine(bus, link, rig.clock))
 
     def _wire(self, name: str) -> CanWire:
         from hil.can.wire import CanWire
@@ -198,21 +207,44 @@ class Assembly:
         rig.faults.register(name, wire)
         return wire
 
+    def _refusal(self, name: str) -> Callable[[Frame], str] | None:
+        """What is asked before the test sends a frame; None on a bus without hazard."""
+        gate, ask = self._blueprint.bus_gates.get(name), _asking(self._rig, name)
+        if gate is None:
+            return None
+
+        def refusal(frame: Frame) -> str:
+            ruling = gate.rule(frame)
+            return ruling.refusal or (ask() if ruling.energises else "")
+
+        return refusal
+
     def _real_bus(self, name: str) -> None:
+        """A bus over its interface; a hazardous one over the keeper, with the stamps of the interface all the same."""
         from hil.can.facade import Bus
         from hil.can.real import open_real
+        from hil.can.stamps import SOURCES, StampSource
 
         table, log = self._file.bus[name], _line_for(self._sinks.frame, name)
+        interface, options = table.interface, dict[str, object]()
+        if table.hazard:
+            if name not in self._doors:
+                raise self._needs_keeper("bus", name, table.hazard)
+            door = urlsplit(self._doors[name])
+            interface, options = door.scheme, {"host": door.hostname, "port": door.port}
 
         def opened() -> RealLink:
             return open_real(
                 name,
                 self._paced_clock,
-                interface=table.interface,
+                interface=interface,
                 channel=table.channel,
                 bitrate_bps=table.bitrate_bps,
                 log=log,
                 prepare=self._as_urgent,
+                options=options,
+                stamps=SOURCES.get(table.interface, StampSource.SOFTWARE if table.hazard else StampSource.ARRIVAL),
+                refusal=self._refusal(name),
             )
 
         link = self._told("bus", name, opened)
@@ -598,7 +630,7 @@ def _awaiting(rig: Rig) -> Callable[[], None]:
 
 def _wire_name(name: str, table: BusTable) -> str:
     """What a simulated wire is called: its channel, or the bus's name where the channel is that of a real interface."""
-    return table.channel if table.interface == _SIMULATED else name
+    return name if table.is_real else table.channel
 
 
 def _line_for(sink: Callable[[str, str], None], name: str) -> Callable[[str], None]:

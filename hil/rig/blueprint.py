@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hil.can.database import Database
+    from hil.can.gate import CanGate
     from hil.io.gate import CardGate
     from hil.noise import Streams
     from hil.rig.model import RigFile
@@ -53,6 +54,8 @@ class Blueprint:
     """What a hazardous instrument may be sent, by its name."""
     card_gates: Mapping[str, Callable[[], CardGate]] = field(default_factory=dict["str", "Callable[[], CardGate]"])
     """What may be done with the outputs of a hazardous I/O card, by its name: makes the gate of one world."""
+    bus_gates: Mapping[str, CanGate] = field(default_factory=dict["str", "CanGate"])
+    """What a test may send on a hazardous bus, by its name."""
     plant: tuple[PlantClass, BaseModel] | None = None
     """Class and vehicle of the plant, if the rig has one."""
 
@@ -66,14 +69,16 @@ class Blueprint:
         """
         designs = {name: _design(file, name) for name, table in file.dut.items() if table.rtl}
         drivers = {name: resolve(file, "instrument", name, "driver") for name in file.instrument}
+        databases = _databases(file)
         return cls(
             file=file,
-            databases=_databases(file),
+            databases=databases,
             drivers=drivers,
             gates=_gates(file, drivers),
             card_gates={
                 name: card_gate(file, name, drivers[name]) for name in file.instrument if _is_card(file, name, drivers)
             },
+            bus_gates=_bus_gates(file, databases),
             twins={
                 name: resolve(file, "instrument", name, "model")
                 for name, table in file.instrument.items()
@@ -120,6 +125,15 @@ def _gates(file: RigFile, drivers: Mapping[str, type[object]]) -> dict[str, Gate
         except (ConfigError, ValueError) as problem:
             raise ConfigError(f"{file.where('instrument', name)}: {problem}") from problem
     return found
+
+
+def _bus_gates(file: RigFile, databases: Mapping[str, Database]) -> dict[str, CanGate]:
+    hazardous = [name for name, table in file.bus.items() if table.hazard]
+    if not hazardous:
+        return {}
+    from hil.rig.bus_hazards import can_gate
+
+    return {name: can_gate(file, name, databases[name]) for name in hazardous}
 
 
 def _is_card(file: RigFile, name: str, drivers: Mapping[str, type[object]]) -> bool:

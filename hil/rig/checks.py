@@ -31,6 +31,7 @@ def cross_check(tables: Tables) -> list[Finding]:
         *_files(tables),
         *_buses(tables),
         *_instruments(tables),
+        *_interlocks(tables),
         *_articles(tables),
         *_nets(tables),
         *_paths(tables),
@@ -82,7 +83,6 @@ def _buses(tables: Tables) -> Iterator[Finding]:
 
 def _instruments(tables: Tables) -> Iterator[Finding]:
     seen: dict[str, str] = {}
-    pins = {pin for net in tables.wires.values() for pin in net.pins}
     for name, instrument in tables.instrument.items():
         other = seen.setdefault(instrument.resource, name) if instrument.resource is not None else name
         if other != name:
@@ -91,11 +91,17 @@ def _instruments(tables: Tables) -> Iterator[Finding]:
                 f"instrument.{name}.resource = {instrument.resource!r} is instrument.{other} already; "
                 "an instrument has one owner",
             )
-        for pin in (each.pin for each in instrument.interlock if each.pin not in pins):
-            yield (
-                ("instrument", name, "interlock", "pin"),
-                f"instrument.{name}.interlock.pin = {pin!r} is on no net{did_you_mean(pin, list(pins))}",
-            )
+
+
+def _interlocks(tables: Tables) -> Iterator[Finding]:
+    pins = {pin for net in tables.wires.values() for pin in net.pins}
+    for kind, named in (("instrument", tables.instrument), ("bus", tables.bus)):
+        for name, part in named.items():
+            for pin in (each.pin for each in part.interlock if each.pin not in pins):
+                yield (
+                    (kind, name, "interlock", "pin"),
+                    f"{kind}.{name}.interlock.pin = {pin!r} is on no net{did_you_mean(pin, list(pins))}",
+                )
 
 
 def _articles(tables: Tables) -> Iterator[Finding]:

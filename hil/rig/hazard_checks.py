@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hil.rig.model import TIMER
+from hil.rig.model import TIMER, BusTable
 from hil.toml_lines import did_you_mean, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from hil.rig.model import Place, Tables
+    from hil.rig.model import InstrumentTable, Place, Tables
 
 Keys = tuple[str, ...]
 Finding = tuple[Keys, str]
@@ -46,25 +46,31 @@ def _safety(tables: Tables) -> Iterator[Finding]:
 def _cuts(tables: Tables) -> Iterator[Finding]:
     """What can injure goes off when the keeper is dead, by hardware that needs nobody."""
     guards = [name for name, part in tables.instrument.items() if part.hazard and part.watchdog is not None]
-    for name, part in tables.instrument.items():
+    for kind, name, part in _parts(tables):
         if not part.hazard:
             continue
         if part.cut_by is None:
-            if part.hazard >= _INJURES and part.watchdog is None:
+            if part.hazard >= _INJURES and (isinstance(part, BusTable) or part.watchdog is None):
                 yield (
-                    ("instrument", name, "hazard"),
-                    f"instrument.{name}.hazard = {part.hazard} without a watchdog stays on when the keeper is dead: "
+                    (kind, name, "hazard"),
+                    f"{kind}.{name}.hazard = {part.hazard} without a watchdog stays on when the keeper is dead: "
                     'give cut_by the instrument whose watchdog cuts it, or "timer" for the hardware timer of [safety]',
                 )
         elif part.cut_by == TIMER:
             if tables.safety.timer is None:
-                yield ("instrument", name, "cut_by"), f"instrument.{name}.cut_by = {TIMER!r}: [safety] has no timer"
+                yield (kind, name, "cut_by"), f"{kind}.{name}.cut_by = {TIMER!r}: [safety] has no timer"
         elif part.cut_by not in guards or part.cut_by == name:
             yield (
-                ("instrument", name, "cut_by"),
-                f"instrument.{name}.cut_by = {part.cut_by!r} is no other instrument with a hazard and a watchdog"
+                (kind, name, "cut_by"),
+                f"{kind}.{name}.cut_by = {part.cut_by!r} is no other instrument with a hazard and a watchdog"
                 f"{did_you_mean(part.cut_by, [guard for guard in guards if guard != name])}",
             )
+
+
+def _parts(tables: Tables) -> Iterator[tuple[str, str, InstrumentTable | BusTable]]:
+    """Everything that can have a hazard: kind, name and table."""
+    yield from (("instrument", name, part) for name, part in tables.instrument.items())
+    yield from (("bus", name, part) for name, part in tables.bus.items())
 
 
 def _closed_paths(tables: Tables) -> Iterator[Finding]:
@@ -91,10 +97,10 @@ def _closed_paths(tables: Tables) -> Iterator[Finding]:
 _GUARDS = frozenset(
     {
         "hazard", "safe", "safe_in", "keep_on", "watchdog", "interlock", "limits", "allow", "outputs",
-        "sequences", "allow_modulation", "cut_by", "action",
+        "sequences", "allow_modulation", "cut_by", "action", "send", "energising",
     }
 )  # fmt: skip
-"""Keys of an instrument that guard what it can do."""
+"""Keys of an instrument or a bus that guard what it can do."""
 
 
 def loosened(tables: Tables, places: Mapping[Keys, Place], lowered: Collection[Keys]) -> Iterator[Finding]:
@@ -107,12 +113,17 @@ def loosened(tables: Tables, places: Mapping[Keys, Place], lowered: Collection[K
     """
     if tables.rig.is_virtual:
         return
-    real = {name for name, part in tables.instrument.items() if part.model is None}
-    hazardous = any(tables.instrument[name].hazard for name in real)
+    real = {
+        name: part
+        for _, name, part in _parts(tables)
+        if (part.is_real if isinstance(part, BusTable) else part.model is None)
+    }
+    hazardous = any(part.hazard for part in real.values())
     for keys, place in places.items():
         if not place.file.startswith("--set"):
             continue
-        guards = keys[:1] == ("instrument",) and keys[1:2] and keys[1] in real and not _GUARDS.isdisjoint(keys[2:3])
+        part = keys[0] in ("instrument", "bus") and keys[1:2] and keys[1] in real
+        guards = part and not _GUARDS.isdisjoint(keys[2:3])
         if guards or (hazardous and (keys[:1] in (("safety",), ("lab",)) or keys[:2] == ("rig", "name"))):
             yield keys, f"{dotted(keys)} guards real hardware: it is changed in the rig file, not on the command line"
     for keys in lowered:

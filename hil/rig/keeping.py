@@ -9,6 +9,7 @@ from hil.rig.hazards import action_of, interlocks_for, readable_interlocks
 from hil.rig.model import HERE
 from hil.rig.waveforms import allowed_waveforms
 from hil.safety.plan import (
+    BusPlan,
     CardPlan,
     InterlockPlan,
     KeeperPlan,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from hil.rig.model import InstrumentTable, Phase, RigFile, SafeStep, Watchdog
+    from hil.rig.model import BusTable, InstrumentTable, Phase, RigFile, SafeStep, Watchdog
     from hil.safety.plan import Level
 
 
@@ -33,8 +34,9 @@ _SILENT_S = 3.0  # how long an I/O card may take to say what its clock says
 
 
 def has_keeper(file: RigFile) -> bool:
-    """Whether a rig needs a keeper: it is paced, and has a hazardous instrument that is reached over an address."""
-    return not file.rig.is_virtual and any(_is_kept(table) for table in file.instrument.values())
+    """Whether a rig needs a keeper: it is paced, and something hazardous is reached over an address or an interface."""
+    hazards = [_is_kept(table) for table in file.instrument.values()] + [_is_gateway(bus) for bus in file.bus.values()]
+    return not file.rig.is_virtual and any(hazards)
 
 
 def kept_resources(file: RigFile) -> dict[str, str]:
@@ -82,6 +84,7 @@ def keeper_plan(
         rig=file.rig.name,
         outlets=[_outlet(file, name, table) for name, table in kept.items() if not table.outputs],
         cards=[_card(file, name, table) for name, table in kept.items() if table.outputs],
+        buses=[_gateway(file, name, bus) for name, bus in file.bus.items() if _is_gateway(bus)],
         silence_s=file.safety.silence_s,
         deadline_s=file.safety.deadline_s,
         deadline_max_s=file.safety.longest_deadline_s,
@@ -102,6 +105,10 @@ def keeper_plan(
 
 def _is_kept(table: InstrumentTable) -> bool:
     return bool(table.hazard) and table.resource is not None
+
+
+def _is_gateway(table: BusTable) -> bool:
+    return bool(table.hazard) and table.is_real
 
 
 def _outlet(file: RigFile, name: str, table: InstrumentTable) -> OutletPlan:
@@ -148,6 +155,26 @@ def _card(file: RigFile, name: str, table: InstrumentTable) -> CardPlan:
     )
 
 
+def _gateway(file: RigFile, name: str, table: BusTable) -> BusPlan:
+    if table.database is None:
+        raise ConfigError(f"{file.where('bus', name)}: bus.{name} has no database; what may be sent stands there")
+    return BusPlan(
+        name=name,
+        hazard=table.hazard,
+        interface=table.interface,
+        channel=table.channel,
+        bitrate_bps=table.bitrate_bps,
+        database=str(table.database.absolute()),
+        send=list(table.send),
+        energising={message: dict(when) for message, when in table.energising.items()},
+        safe=_steps(table.safe, file.rig.slowness),
+        safe_in={phase: _steps(steps, file.rig.slowness) for phase, steps in table.safe_in.items()},
+        keep_on=list(table.keep_on),
+        action=action_of(file, name),
+        interlocks=[_read_at(file, pin, level, name) for pin, level in interlocks_for(file, name)],
+    )
+
+
 def _steps(steps: Sequence[SafeStep], slowness: float) -> list[SafeStepPlan]:
     """The steps, with their times in wall time."""
     plans = [SafeStepPlan(**step.model_dump()) for step in steps]
@@ -168,8 +195,9 @@ def _read_at(file: RigFile, pin: str, level: Level, name: str) -> InterlockPlan:
     node, _, port = pin.partition(".")
     card = file.instrument.get(node)
     if card is None or card.resource is None:
+        kind = "bus" if name in file.bus else "instrument"
         raise ConfigError(
-            f"{file.where('instrument', name, 'interlock')}: instrument.{name}: the keeper has to reach {pin} "
+            f"{file.where(kind, name, 'interlock')}: {kind}.{name}: the keeper has to reach {pin} "
             f"itself; give instrument.{node} a driver with an address and its resource"
         )
     return InterlockPlan(card=card.driver, address=card.resource, name=node, port=port, level=level)
@@ -177,7 +205,7 @@ def _read_at(file: RigFile, pin: str, level: Level, name: str) -> InterlockPlan:
 
 def _readable(file: RigFile) -> dict[str, InterlockPlan]:
     """What a grant may name; nothing where no grant is ever asked for."""
-    asking = next((name for name in file.instrument if action_of(file, name)), None)
+    asking = next((name for name in (*file.instrument, *file.bus) if action_of(file, name)), None)
     if asking is None and file.safety.authority is None:
         return {}
     return {

@@ -210,7 +210,12 @@ class _Merge:
     def _put(self, keys: Keys, value: object, layer: _Layer) -> None:
         """Put a value in; tables are joined key by key, everything else is replaced."""
         before = (self._at(keys[:-1]) or {}).get(keys[-1])
-        if keys[0] == "instrument" and keys[-1] == "hazard" and isinstance(before, int) and isinstance(value, int):
+        if (
+            keys[0] in ("instrument", "bus")
+            and keys[-1] == "hazard"
+            and isinstance(before, int)
+            and isinstance(value, int)
+        ):
             self.lowered |= {keys} if value < before else set()
         for inner in _keys_below(keys, value):
             self.places[inner] = Place(layer.file.as_posix(), layer.line(*inner))

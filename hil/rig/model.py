@@ -99,6 +99,8 @@ UnitSuffixed = Annotated[dict[str, Annotated[float, Field(allow_inf_nan=False)]]
 Text = Annotated[str, Field(min_length=1)]
 Phase = Literal["unpowered", "powered", "pressurised", "flashing", "armed"]
 """What state the articles are in, as far as it matters for what is safe."""
+SIMULATED_WIRE = "hil"
+"""The python-can interface of a simulated wire."""
 HERE = "test"
 """The program in which the test itself runs."""
 TIMER = "timer"
@@ -187,22 +189,6 @@ class RigTable(Table):
         return 1.0 if isinstance(self.pace, str) else float(self.pace)
 
 
-class BusTable(Table):
-    """``[bus.NAME]``: one CAN bus."""
-
-    interface: Text = Field(description='python-can interface: "hil" is the simulated wire, "socketcan" a real one')
-    channel: Text = Field(description="channel of that interface, for example can0")
-    channels: dict[Name, Text] = Field(
-        default_factory=dict["Name", "Text"], description="channel that another program of the rig uses, by its name"
-    )
-    bitrate_bps: int = Field(ge=10_000, le=1_000_000, description="bit rate of the arbitration phase [bit/s]")
-    database: Path | None = Field(default=None, description="DBC file of the bus, relative to the file it stands in")
-    length_m: float | None = Field(default=None, ge=0.0, description="cable length [m]")
-    data_bitrate_bps: int | None = Field(
-        default=None, ge=10_000, le=8_000_000, description="bit rate of the data phase of CAN FD [bit/s]; none: classic"
-    )
-
-
 class SafeStep(Table):
     """One step of an instrument's safe sequence: a command, and the read-back that proves it."""
 
@@ -247,6 +233,81 @@ class Interlock(Table):
     path: Name | None = Field(
         default=None, description="calibrated path, [path.NAME], that it shows to be closed: nothing is radiated"
     )
+
+
+class BusTable(Table):
+    """``[bus.NAME]``: one CAN bus."""
+
+    interface: Text = Field(description='python-can interface: "hil" is the simulated wire, "socketcan" a real one')
+    channel: Text = Field(description="channel of that interface, for example can0")
+    channels: dict[Name, Text] = Field(
+        default_factory=dict["Name", "Text"], description="channel that another program of the rig uses, by its name"
+    )
+    bitrate_bps: int = Field(ge=10_000, le=1_000_000, description="bit rate of the arbitration phase [bit/s]")
+    database: Path | None = Field(default=None, description="DBC file of the bus, relative to the file it stands in")
+    length_m: float | None = Field(default=None, ge=0.0, description="cable length [m]")
+    data_bitrate_bps: int | None = Field(
+        default=None, ge=10_000, le=8_000_000, description="bit rate of the data phase of CAN FD [bit/s]; none: classic"
+    )
+    hazard: int = Field(
+        default=0,
+        ge=0,
+        le=2,
+        description="what a frame on it can do at worst: 0 nothing, 1 damage equipment, 2 injure; the keeper opens it",
+    )
+    send: list[Text] = Field(
+        default_factory=list[str],
+        description='of a hazardous bus: messages that tests may send, by name, or "FC_*" for all that begin so; no '
+        "other is sent",
+    )
+    energising: dict[Text, dict[Text, list[bool | int | float | str]]] = Field(
+        default_factory=dict["str", "dict[str, list[bool | int | float | str]]"],
+        description="of these, messages that energise something: always when the table is empty, else when a signal "
+        "has one of its values: { ENG1_COMMAND = { COMMAND = [1] } }",
+    )
+    safe: list[Annotated[SafeStep, BeforeValidator(_safe_step)]] = Field(
+        default_factory=list["SafeStep"],
+        description="ordered steps that make safe what is on the bus: a frame is sent, a frame that answers proves it",
+    )
+    safe_in: dict[Phase, list[Annotated[SafeStep, BeforeValidator(_safe_step)]]] = Field(
+        default_factory=dict["Phase", "list[SafeStep]"],
+        description="another safe sequence while the article is in this phase; an empty list sends nothing: hold, and "
+        "call somebody",
+    )
+    keep_on: list[Text] = Field(
+        default_factory=list[str], description="what the safe sequences leave on, and why they may"
+    )
+    cut_by: Name | None = Field(
+        default=None,
+        description="what cuts off what its frames actuate when the keeper is dead: an instrument that has a watchdog, "
+        'or "timer", the hardware timer of [safety]; needed for hazard 2',
+    )
+    interlock: Annotated[
+        list[Interlock], BeforeValidator(_in_a_list, json_schema_input_type=Interlock | list[Interlock])
+    ] = Field(
+        default_factory=list["Interlock"], description="pins that must read back before energising: one, or a list"
+    )
+    action: Annotated[str, AfterValidator(_action)] | None = Field(
+        default=None, description="action that must have been permitted in the test before something is energised"
+    )
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it is reached over an interface, and not simulated in this program."""
+        return self.interface != SIMULATED_WIRE
+
+    @model_validator(mode="after")
+    def _hazard_is_guarded(self) -> Self:
+        _require_safe_steps(self)
+        if self.hazard == 0:
+            if self.send or self.energising:
+                raise ValueError("send and energising list what may go out on a hazardous bus; give a hazard")
+            return self
+        if not self.interlock:
+            raise ValueError(f"hazard = {self.hazard} needs an interlock: a bus has no watchdog")
+        if any(step.below_v is not None for steps in (self.safe, *self.safe_in.values()) for step in steps):
+            raise ValueError("a step on a bus is proved by expect, the value of a signal; below_v is for volts")
+        return self
 
 
 class Output(Table):
@@ -352,19 +413,11 @@ class InstrumentTable(Table):
 
     @model_validator(mode="after")
     def _hazard_is_guarded(self) -> Self:
+        _require_safe_steps(self)
         if self.hazard == 0:
-            if self.action is not None:
-                raise ValueError(f"action = {self.action!r} asks for a permit, hazard = 0 needs none; give a hazard")
             if self.outputs:
                 raise ValueError("outputs lists what a hazardous card may be made to do; give a hazard")
             return self
-        for phase, steps in {"": self.safe, **self.safe_in}.items():
-            if not (steps or phase) or any(step.query is None for step in steps):
-                where = f" in phase {phase}" if phase else ""
-                raise ValueError(
-                    f"hazard = {self.hazard} needs a safe sequence{where} whose steps read back (query, and expect or "
-                    "below_v)"
-                )
         if self.watchdog is None and not self.interlock:
             raise ValueError(f"hazard = {self.hazard} needs a watchdog or an interlock")
         for name, output in self.outputs.items():
@@ -378,6 +431,21 @@ class InstrumentTable(Table):
         if self.hazard == 3 and (self.watchdog is None or not self.interlock):
             raise ValueError("hazard = 3 needs both a watchdog and an interlock")
         return self
+
+
+def _require_safe_steps(table: InstrumentTable | BusTable) -> None:
+    """Refuse a hazard without a safe sequence that reads back, and a permit for what is none."""
+    if table.hazard == 0:
+        if table.action is not None:
+            raise ValueError(f"action = {table.action!r} asks for a permit, hazard = 0 needs none; give a hazard")
+        return
+    for phase, steps in {"": table.safe, **table.safe_in}.items():
+        if not (steps or phase) or any(step.query is None for step in steps):
+            where = f" in phase {phase}" if phase else ""
+            raise ValueError(
+                f"hazard = {table.hazard} needs a safe sequence{where} whose steps read back (query, and expect or "
+                "below_v)"
+            )
 
 
 class DutTable(Table):
@@ -649,7 +717,7 @@ SUB_TABLES: Mapping[str, type[Table]] = {
 
 OVERLAY_KEYS: Mapping[str, frozenset[str]] = {
     "rig": frozenset(RigTable.model_fields),
-    "bus": frozenset({"interface", "channel", "channels", "length_m", "data_bitrate_bps"}),
+    "bus": frozenset(BusTable.model_fields) - {"bitrate_bps", "database"},
     "instrument": frozenset(InstrumentTable.model_fields),
     "dut": frozenset({"model", "rtl", "serial", "as_built", "process"}),
     "plant": frozenset(PlantTable.model_fields),

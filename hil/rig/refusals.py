@@ -113,7 +113,7 @@ def _table_around(keys: tuple[str | int, ...]) -> type[Table] | None:
     if len(keys) == 1:
         return None
     model = TABLES[str(keys[0])]
-    for key in keys[2:-1] if keys[0] == "instrument" else ():
+    for key in keys[2:-1] if keys[0] in ("instrument", "bus") else ():
         model = SUB_TABLES.get(str(key), model)
     return model
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from hil.clock import Clock
-    from hil.rig.model import InstrumentTable
+    from hil.rig.model import BusTable, InstrumentTable
     from hil.safety.sequence import Line
     from hil.visa.driver import Driver
 
@@ -29,7 +29,7 @@ PHASES: tuple[Phase, ...] = get_args(Phase)
 
 
 class SafeState:
-    """Runs the safe sequence of every instrument, and says what is not safe.
+    """Runs the safe sequence of every hazardous part, and says what is not safe.
 
     Args:
         clock: the rig clock.
@@ -38,10 +38,10 @@ class SafeState:
     def __init__(self, clock: Clock) -> None:
         self.phase: Phase = "powered"
         self._clock = clock
-        self._outputs: dict[str, tuple[InstrumentTable, Line]] = {}
+        self._outputs: dict[str, tuple[InstrumentTable | BusTable, Line]] = {}
 
-    def add(self, name: str, table: InstrumentTable, line: Line) -> None:
-        """Make an instrument safe at the end, over this line to it."""
+    def add(self, name: str, table: InstrumentTable | BusTable, line: Line) -> None:
+        """Make a part safe at the end, over this line to it."""
         self._outputs[name] = (table, line)
 
     def enter(self, phase: str) -> None:

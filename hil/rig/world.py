@@ -231,11 +231,16 @@ class Rig:
         return Permit.of(self.grants[index], document)
 
     def why_not_energise(self, name: str) -> str:
-        """Why an output of an instrument must stay off now, as a keeper decides it on a bench; "" when it may go on.
+        """Why a hazardous part may energise nothing now, as a keeper decides it on a bench; "" when it may.
 
         Args:
-            name: the instrument.
+            name: the instrument, the I/O card, or the bus; one that the keeper holds is asked of the keeper.
+
+        Raises:
+            KeeperError: when the keeper is gone.
         """
+        if name in self.file.bus and self.file.bus[name].is_real:
+            return "no keeper is there" if self.keeper is None else self.keeper.why_not_energise(name)
         wanted, action = interlocks_for(self.file, name), action_of(self.file, name)
         if wanted:
             self.timeline.arrived()

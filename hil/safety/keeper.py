@@ -126,13 +126,18 @@ class Keeper:
 
     def why_not_energise(self, outlet: str) -> str:
         """Why an output must stay off now. Any thread may call."""
-        if self.state is not State.IN_USE:
-            return f"no test has begun; the rig is {self.state.value}"
-        self._record.sync()
-        found = self._record.trouble or self._why_not(outlet) or self.not_permitted(outlet)
+        if self.state is State.IN_USE:
+            self._record.sync()
+        found = self._record.trouble or self.why_not_now(outlet)
         if not found:
             self._energised.add(outlet)
         return found
+
+    def why_not_now(self, outlet: str) -> str:
+        """As :meth:`why_not_energise`, for somebody who only asks. Any thread may call."""
+        if self.state is not State.IN_USE:
+            return f"no test has begun; the rig is {self.state.value}"
+        return self._why_not(outlet) or self.not_permitted(outlet)
 
     def quiet(self, outlet: str) -> None:
         """The test switched the only output of an instrument off: its interlock may open. Any thread may call."""

@@ -31,7 +31,7 @@ class KeeperDoor:
     control: str
     pid: int
     doors: Mapping[str, str] = field(default_factory=dict[str, str])
-    """VISA resource of every hazardous instrument, by name."""
+    """Where every hazardous instrument, I/O card and bus is reached, by name."""
     answer_s: float = _ANSWER_S
     """How long its answer may take: the longest safe sequence, and some more [s]."""
 
@@ -230,6 +230,15 @@ class KeeperLink:
         if not told.get("ok"):
             raise (AuthorityError if grants else NoGrantError)(str(told.get("why")))
         return cast("int", told["grant"]), cast("Mapping[str, object]", told["permit"])
+
+    def why_not_energise(self, outlet: str) -> str:
+        """Why a part may not energise anything now; "" when it may. What decides is asked again when it does.
+
+        Raises:
+            KeeperError: when the keeper is gone.
+        """
+        told = self._ask(do="may", outlet=outlet)
+        return "" if told.get("ok") else str(told.get("why"))
 
     def make_safe(self, *, at_once: bool = False) -> None:
         """The test is over: have the rig made safe; an operator who has it hands it back before.

@@ -5,20 +5,27 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from hil.can.database import Database
+from hil.can.gate import CanGate
+from hil.can.kept_bus import KeptBus
 from hil.errors import InstrumentError
 from hil.io import card_words
 from hil.io.gate import CardGate, OutputRule
 from hil.io.kept_card import KeptCard
 from hil.io.stream_card import StreamCard
 from hil.safety.card_outlet import CardOutlet
+from hil.safety.gateway import GatewayOutlet
 from hil.safety.outlet import Outlet
 from hil.visa.driver import Driver
 from hil.visa.gate import Gate
 from hil.visa.upstream import Upstream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hil.clock import WallClock
     from hil.safety.keeper import Keeper
-    from hil.safety.plan import CardPlan, OutletPlan
+    from hil.safety.plan import BusPlan, CardPlan, OutletPlan
     from hil.safety.record import KeeperRecord
 
 
@@ -67,6 +74,31 @@ def open_card(plan: CardPlan, keeper: Keeper, record: KeeperRecord) -> CardOutle
     rules = {name: OutputRule(**output.model_dump()) for name, output in plan.outputs.items()}
     record.write("opened", outlet=plan.name, resource=plan.address, identity=card.hello.card)
     return CardOutlet(plan, CardGate(plan.name, rules, reserved=plan.reserved), card, keeper)
+
+
+def open_gateway(plan: BusPlan, keeper: Keeper, record: KeeperRecord, *, clock: WallClock) -> GatewayOutlet:
+    """Open a bus; ``clock`` is the keeper's.
+
+    Raises:
+        BusError: when it cannot be opened, or its messages are not those of its database.
+        ConfigError: when the database cannot be read.
+    """
+    database = Database.load(plan.database)
+    gate = CanGate(plan.name, database, plan.send, plan.energising)
+
+    def opened(wake: Callable[[], None]) -> KeptBus:
+        return KeptBus(
+            plan.name,
+            interface=plan.interface,
+            channel=plan.channel,
+            bitrate_bps=plan.bitrate_bps,
+            clock=clock,
+            wake=wake,
+        )
+
+    outlet = GatewayOutlet(plan, gate, database, opened, keeper)
+    record.write("opened", outlet=plan.name, resource=f"{plan.interface} {plan.channel}", identity="")
+    return outlet
 
 
 def channels_of(plan: CardPlan) -> list[str]:

@@ -112,12 +112,25 @@ class LabPlan(_Part):
     place: str
 
 
+class BusPlan(KeptPlan):
+    """One hazardous bus."""
+
+    interface: str
+    channel: str
+    bitrate_bps: int
+    database: str
+    """The DBC file."""
+    send: list[str]
+    energising: dict[str, dict[str, list[bool | int | float | str]]] = Field(default_factory=dict)
+
+
 class KeeperPlan(_Part):
     """A rig's hazards, and what the keeper allows a test."""
 
     rig: str
     outlets: list[OutletPlan] = Field(default_factory=list[OutletPlan])
     cards: list[CardPlan] = Field(default_factory=list[CardPlan])
+    buses: list[BusPlan] = Field(default_factory=list[BusPlan])
     silence_s: float
     deadline_s: float
     deadline_max_s: float | None = None
@@ -148,4 +161,4 @@ class KeeperPlan(_Part):
     @property
     def kept(self) -> Sequence[KeptPlan]:
         """All hazardous parts."""
-        return (*self.outlets, *self.cards)
+        return (*self.outlets, *self.cards, *self.buses)

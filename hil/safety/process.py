@@ -27,7 +27,7 @@ from hil.safety.keeper import Keeper, State
 from hil.safety.keeper_folder import KeeperFolder
 from hil.safety.launch import KeeperDoor
 from hil.safety.lease import Takeover
-from hil.safety.opening import open_card, open_outlet
+from hil.safety.opening import open_card, open_gateway, open_outlet
 from hil.safety.permits import Permits
 from hil.safety.plan import CardPlan, KeeperPlan, KeptPlan
 from hil.safety.pulses import KeptPulses
@@ -166,6 +166,8 @@ class _Process:
             yield partial(self._keep, open_outlet, plan)
         for plan in self._plan.cards:
             yield partial(self._keep, open_card, plan)
+        for plan in self._plan.buses:
+            yield partial(self._keep, partial(open_gateway, clock=self._clock), plan)
         yield lambda: self._interlocks.open(self._cards)
 
     def _keep(self, opening: Callable[[Plan, Keeper, KeeperRecord], Kept], plan: Plan) -> None:
@@ -267,6 +269,9 @@ class _Process:
             case "permit":
                 keeper.touched()
                 reply(**self._permit(str(message.get("action")), message.get("grants")))
+            case "may":
+                why = keeper.why_not_now(str(message.get("outlet")))
+                reply(ok=not why, why=why)
             case "phase":
                 keeper.enter(str(message.get("phase")))
                 reply(ok=True)

@@ -196,7 +196,7 @@ arrivals = st.builds(
 @given(arrivals, st.integers(0, 1 * s - 1_000), st.sampled_from([0.5, 1.0, 20.0]))
 def test_a_stamp_is_converted_within_its_uncertainty(arrival, age_ns, factor):
     stamper = Stamper(StampSource.KERNEL, factor)
-    found_ns = stamper.rig_ns((arrival.unix_ns - age_ns) / 1e9, arrival)
+    found_ns = stamper.rig_ns((arrival.unix_ns - age_ns) / 10**9, arrival)
     assert abs(found_ns - (arrival.rig_ns - age_ns * factor)) <= 240 * factor + 1
     assert found_ns <= arrival.rig_ns
     assert stamper.uncertainty_ns == arrival.uncertainty_ns + 120
@@ -205,7 +205,7 @@ def test_a_stamp_is_converted_within_its_uncertainty(arrival, age_ns, factor):
 @given(arrivals, st.one_of(st.integers(-(10**9) * s, -1 * ms), st.integers(1 * s + 1_000, 10**9 * s)))
 def test_a_stamp_that_cannot_be_is_counted_and_the_arrival_stands(arrival, age_ns):
     stamper = Stamper(StampSource.KERNEL)
-    assert stamper.rig_ns((arrival.unix_ns - age_ns) / 1e9, arrival) == arrival.rig_ns
+    assert stamper.rig_ns((arrival.unix_ns - age_ns) / 10**9, arrival) == arrival.rig_ns
     assert (stamper.refused, stamper.uncertainty_ns) == (1, None)
 
 

@@ -1,0 +1,214 @@
+"""A hazardous bus in the keeper: what goes out on the far bus, and what is sent there however the test ends."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import can
+import pytest
+from gateway_bench import DATABASE, SAFE, SHUT, KeptGateway, TestSide
+from hypothesis import given
+from hypothesis import strategies as st
+from keeper_bench import PATIENCE_S
+
+from hil.can import step_words
+from hil.can.frame import Frame
+from hil.can.gate import CanGate
+from hil.can.socketcand_words import Words, frame_word, sent_frame
+from hil.clock import WallClock
+from hil.errors import BusError
+from hil.safety.keeper import State
+from hil.units import s, us
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Callable[..., KeptGateway]]:
+    """``kept(...)`` opens a keeper of a bus; it is closed with the test."""
+    opened: list[KeptGateway] = []
+
+    def open_one(**fields: object) -> KeptGateway:
+        made = KeptGateway(tmp_path, **fields)
+        made.__enter__()
+        opened.append(made)
+        return made
+
+    yield open_one
+    for made in opened:
+        made.__exit__()
+
+
+@pytest.fixture
+def side() -> Iterator[Callable[[KeptGateway], TestSide]]:
+    """``side(rig)`` opens the bus as a test does; it is closed with the test."""
+    opened: list[TestSide] = []
+    yield lambda rig: opened.append(TestSide(rig)) or opened[-1]
+    for made in opened:
+        made.bus.close()
+
+
+def valves(rig: KeptGateway) -> list[object]:
+    return [values.get("Valve") for values in rig.engine.heard]
+
+
+def test_frames_pass_both_ways_with_the_stamp_of_who_took_them(kept, side):
+    rig = kept()
+    rig.begin()
+    test = side(rig)
+    heard: list[tuple[int, Frame]] = []
+    test.bus.subscribe(lambda frame: heard.append((test.clock.now, frame)), ["EngineStatus"])
+    test.valve(1)
+    assert test.clock.wait(test.clock.now + 5 * s, lambda: bool(heard))
+    at_ns, frame = heard[0]
+    assert DATABASE.decode(frame)["State"] == "MAINSTAGE"
+    assert test.link.stamper.refused == 0
+    assert test.link.stamper.uncertainty_ns >= 1 * us
+    assert frame.at_ns < at_ns  # it is as old as it is, not as late as it came
+    assert valves(rig) == [0, 1]
+
+
+def test_a_message_that_is_not_listed_never_reaches_the_bus(kept, side):
+    rig = kept()
+    rig.begin()
+    test = side(rig)
+    test.bus.send("Ground", {"Wind": 3.0})
+    test.bus.send_raw(Frame(0x123, b"\1"))
+    test.valve(0)
+    rig.engine.await_heard(lambda heard: len(heard) == 2)
+    assert valves(rig) == [0, 0]  # the keeper's own first, then the test's
+    whys = [str(line["why"]) for line in rig.recorded("refused")]
+    assert whys[0].startswith("Ground is not on the list of what may be sent on bus bus_a")
+    assert whys[1].startswith("123#01 is not on the list")
+
+
+def test_what_energises_waits_for_a_test_and_its_interlock(kept, side):
+    rig = kept()
+    rig.await_state(State.SAFE)
+    test = side(rig)
+    test.valve(1)
+    assert test.await_told(lambda: len(rig.recorded("refused")) == 1)
+    rig.begin()
+    rig.open = "interlock stand.di_key high reads low"
+    test.valve(1)
+    assert test.await_told(lambda: len(rig.recorded("refused")) == 2)
+    rig.open = ""
+    test.valve(0)
+    rig.engine.await_heard(lambda heard: len(heard) == 2)
+    assert valves(rig) == [0, 0]
+    whys = [str(line["why"]) for line in rig.recorded("refused")]
+    assert whys == ["no test has begun; the rig is SAFE-CONFIRMED", "interlock stand.di_key high reads low"]
+
+
+def test_an_interlock_that_opens_shuts_the_valve_with_the_counter_going_on(kept, side):
+    rig = kept()
+    rig.begin()
+    test = side(rig)
+    for _ in range(3):
+        test.valve(1)
+    rig.engine.await_heard(lambda heard: len(heard) == 4)
+    rig.open = "interlock stand.di_key high reads low"
+    rig.engine.await_heard(lambda heard: heard[-1]["Valve"] == 0)
+    assert rig.await_state(State.SAFE, State.UNSAFE) is State.SAFE
+    last, safe = rig.engine.heard[-2:]
+    assert safe["Count"] == DATABASE.protection("ValveCommand").counter.after(last["Count"])
+    assert rig.recorded("step")[-1]["answer"] == "OFF"
+    assert test.await_told(lambda: "ended the connection" in test.link.trouble)
+    with pytest.raises(
+        BusError, match="the server has ended the connection"
+    ):  # nothing but the safe sequence passes any more
+        test.valve(1)
+    assert valves(rig)[-1] == 0
+
+
+def test_an_engine_that_runs_on_whatever_it_is_told_is_unsafe(kept, side):
+    rig = kept(silence_s=0.2, safe=[SAFE[0].model_copy(update={"within_ms": 200})])
+    rig.begin()
+    test = side(rig)
+    rig.engine.stuck = True
+    test.valve(1)  # and the test stands still
+    rig.await_state(State.UNSAFE)
+    assert "'EngineStatus.State' was to read 'OFF' within 200 ms; found 'MAINSTAGE'" in rig.keeper.trouble
+
+
+def test_a_status_of_before_proves_nothing(kept):
+    rig = kept(safe=[SAFE[0].model_copy(update={"write": "Ground Wind=0", "within_ms": 200})])
+    rig.await_state(State.UNSAFE)
+    assert "found no answer" in rig.keeper.trouble
+
+
+def test_a_second_client_is_sent_away_and_one_that_speaks_something_else_too(kept):
+    rig = kept()
+    rig.await_state(State.SAFE)
+    clock = WallClock()
+    first = rig.link(clock)
+    with socket.create_connection(("127.0.0.1", rig.outlet.port)) as second:
+        second.settimeout(PATIENCE_S)
+        assert second.recv(1) == b""
+    first.raw._tcp_send("< echo >")
+    assert clock.wait(clock.now + 5 * s, lambda: "ended the connection" in first.trouble)
+    first.shutdown()
+
+
+# -- words ----------------------------------------------------------------------------------------------------
+
+standard = st.tuples(st.integers(0, 0x7FF), st.binary(max_size=8))
+extended = st.tuples(st.integers(0, 0x1FFFFFFF), st.binary(max_size=8), st.just(True))
+frames = st.one_of(standard, extended).map(lambda fields: Frame(*fields))
+
+
+@given(frames, st.integers(0, 2 * 10**18))
+def test_python_can_reads_the_frame_that_was_received(frame, unix_ns):
+    from can.interfaces.socketcand.socketcand import convert_ascii_message_to_can_message as read
+
+    found = read(frame_word(frame, unix_ns).decode())
+    assert Frame(found.arbitration_id, bytes(found.data), found.is_extended_id) == frame
+    assert 0 <= unix_ns - found.timestamp * 1e9 <= 1_000 + 256
+
+
+@given(st.lists(frames, max_size=4), st.integers(1, 40))
+def test_what_python_can_asks_to_be_sent_is_the_frame_however_the_network_cuts_it(sent, size):
+    from can.interfaces.socketcand.socketcand import convert_can_message_to_ascii_message as write
+
+    text = "".join(
+        write(can.Message(arbitration_id=frame.arbitration_id, data=frame.data, is_extended_id=frame.extended))
+        for frame in sent
+    ).encode()
+    words = Words()
+    found = [word for start in range(0, len(text), size) for word in words.feed(text[start : start + size])]
+    assert [sent_frame(word) for word in found] == sent
+
+
+@pytest.mark.parametrize(
+    "word", ["send 123 2 1", "send 123 0 1", "send 800 0 ", "send 1234 0 ", "send 123 9 " + "1 " * 9]
+)
+def test_what_is_no_data_frame_is_none(word):
+    with pytest.raises(BusError):
+        sent_frame(word)
+
+
+# -- the gate -------------------------------------------------------------------------------------------------
+
+
+def test_the_gate_reads_values_and_not_counters():
+    gate = CanGate("bus_a", DATABASE, ["ValveCommand", "Ground"], {"ValveCommand": {"Valve": [1]}, "Ground": {}})
+    shut = DATABASE.encode("ValveCommand", {"Valve": 0, "Position": 0.0, "Count": 77})
+    assert gate.rule(shut) == ("", "")
+    assert gate.rule(DATABASE.encode("ValveCommand", {"Valve": 1, "Position": 0.0})).energises == "ValveCommand"
+    assert gate.rule(DATABASE.encode("Ground", {"Wind": 0.0})).energises == "Ground"
+    assert "cannot be read as ValveCommand" in gate.rule(Frame(512, b"\0")).refusal
+    assert "not on the list" in gate.rule(Frame(512, remote=True)).refusal
+    with pytest.raises(BusError, match=r"energising\.EngineStatus may not be sent at all"):
+        CanGate("bus_a", DATABASE, ["Ground"], {"EngineStatus": {}})
+    with pytest.raises(BusError, match="has no value 'ON'"):
+        CanGate("bus_a", DATABASE, ["EngineStatus"], {"EngineStatus": {"State": ["ON"]}})
+
+
+@pytest.mark.parametrize("wrong", ["", "A B", "A B=", "A B=1 B=2", "A.B C=1", "A ==1"])
+def test_what_is_nearly_a_frame_is_none(wrong):
+    with pytest.raises(BusError, match="write MESSAGE"):
+        step_words.command(wrong)
+    assert step_words.command(SHUT)[1] == {"Valve": 0.0, "Position": 0.0}
