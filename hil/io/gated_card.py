@@ -90,16 +90,17 @@ class GatedCard(IoCard):
         self._pass([stream.Release(0, port) for port in ports])
         self.ungated.release_all(ports)
 
-    def drive_for(self, volts: Mapping[str, float], duration_ns: int, clock: Clock) -> None:
+    def drive_for(self, volts: Mapping[str, float], duration_ns: int, clock: Clock) -> int:
         """Make ``ao_`` channels give voltages [V] for a time [ns] that the card keeps, and wait for its end.
+
+        Returns:
+            When it began [ns rig time].
 
         Raises:
             InstrumentError: as :meth:`drive`.
         """
-        self._pass([stream.Drive(0, port, level_v) for port, level_v in volts.items()])
-        self.ungated.drive_for(volts, duration_ns, clock)
-        for port in volts:
-            self._gate.passed(stream.Release(0, port))
+        self._pass([stream.Pulse(0, dict(volts), duration_ns)])
+        return self.ungated.drive_for(volts, duration_ns, clock)
 
     def _pass(self, moves: list[Move]) -> None:
         """Let all of it through, or nothing.
@@ -111,6 +112,6 @@ class GatedCard(IoCard):
             ruling = self._gate.rule(move)
             refusal = ruling.refusal or (self._why_not_energise() if ruling.energises else "")
             if refusal:
-                raise InstrumentError(f"{self.name}.{move.channel} was refused: {refusal}")
+                raise InstrumentError(f"{self.name}: {move} was refused: {refusal}")
         for move in moves:
             self._gate.passed(move)

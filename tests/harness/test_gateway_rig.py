@@ -68,6 +68,7 @@ VIRTUAL = (
 VICTIM = """
 import sys
 from pathlib import Path
+from hil.errors import BusError
 from hil.rig.assembly import open_rig
 from hil.rig.blueprint import Blueprint
 from hil.rig.keeping import keeper_plan
@@ -76,9 +77,13 @@ from hil.safety.launch import KeeperLink, start_keeper
 folder = Path(sys.argv[1])
 file = load_rig(folder / "rig.toml")
 link = KeeperLink(start_keeper(keeper_plan(file, who="a victim", record=folder / "keeper.jsonl")))
-link.begin("victim")
 rig = open_rig(Blueprint.of(file), doors=link.door.doors)
 rig.keeper = link
+try:
+    rig.bus("bus_a").send("ValveCommand", {"Valve": 1, "Position": 0.0})
+except BusError as refused:
+    print(refused, flush=True)
+link.begin("victim")
 rig.card("stand").switch("do_arm", on=True)
 rig.bus("bus_a").send("ValveCommand", {"Valve": 1, "Position": 0.0})
 print(link.door.pid, flush=True)
@@ -150,6 +155,7 @@ def test_a_test_that_is_killed_leaves_pins_low_and_valves_shut_and_the_keeper_sa
         command = [sys.executable, "-c", VICTIM, str(tmp_path)]
         victim = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         assert victim.stdout is not None
+        assert b"no test has begun; the rig is SAFE-CONFIRMED" in victim.stdout.readline()
         keeper = os.pidfd_open(int(victim.stdout.readline()))
         stand.await_volts("arm", above=20.0)
         engine.await_heard(lambda heard: [values["Valve"] for values in heard] == [0, 1])
