@@ -91,7 +91,7 @@ def keeper(file: RigFile) -> Iterator[Finding]:
         yield Finding("keeper", "fail", str(problem), "correct the rig file")
         return
     with tempfile.TemporaryDirectory(prefix="hil-doctor-") as folder:
-        nothing = {"outlets": [], "cards": [], "buses": [], "lease_folder": folder, "lab": None}
+        nothing: dict[str, object] = {"outlets": [], "cards": [], "buses": [], "lease_folder": folder, "lab": None}
         alone = plan.model_copy(update=nothing)
         watch = Stopwatch()
         try:

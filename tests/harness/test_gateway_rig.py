@@ -44,6 +44,7 @@ send = ["ValveCommand"]
 energising = {{ ValveCommand = {{ Valve = [1] }} }}
 safe = [{{ write = "ValveCommand Valve=0 Position=0", query = "EngineStatus.State", expect = "OFF", within_ms = 500 }}]
 interlock = {{ pin = "stand.di_key", level = "high" }}
+cut_by = "stand"
 
 [instrument.stand]
 driver = "hil.io.stream_card:StreamCard"
@@ -51,6 +52,7 @@ resource = "tcp://127.0.0.1:5030"
 hazard = 2
 safe = [{{ write = "do_arm open", query = "di_arm", expect = "low", within_ms = 500.0 }}]
 interlock = {{ pin = "stand.di_key", level = "high" }}
+watchdog = {{ enable = "watchdog 2000 ms", feed = "feed", disable = "watchdog off", timeout_ms = 2000.0 }}
 
 [instrument.stand.outputs]
 do_arm = {{ energises = "high" }}
@@ -107,6 +109,7 @@ def opened(folder: Path, text: str) -> Blueprint:
         ('expect = "OFF"', "below_v = 1.0", "a step on a bus is proved by expect"),
         ('interlock = { pin = "stand.di_key", level = "high" }', "", "needs an interlock: a bus has no watchdog"),
         ('pin = "stand.di_key"', 'pin = "stand.di_kex"', r"bus\.bus_a\.interlock\.pin = 'stand\.di_kex' is on no net"),
+        ('cut_by = "stand"', "", r"bus\.bus_a\.hazard = 2 without a watchdog stays on when the keeper is dead"),
         ("hazard = 2\nsend", "send", "send and energising list what may go out on a hazardous bus"),
         ("hazard = 2\nsend", "hazard = 3\nsend", r"bus\.bus_a\.hazard = 3"),
     ],
