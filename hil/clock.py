@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 from threading import get_ident
-from typing import TYPE_CHECKING, Protocol, SupportsIndex
+from typing import TYPE_CHECKING, NamedTuple, Protocol, SupportsIndex
 
 from hil.errors import ClockError, DeadlockError
 from hil.lateness import Lateness
@@ -34,6 +34,7 @@ _READS_MAX = 1_000_000  # reads of `now` without a wait before a test is spinnin
 _PATIENCE_NS = 3_600 * s  # virtual time after which a wait without a deadline is given up
 _EVENTS_MAX = 100_000  # events at one instant before callbacks are feeding each other for ever
 _READINGS_MAX = 3  # how often two clocks are read together at most
+_SINCE_BOOT_READINGS = 5  # how often rig time and the time since boot are read together
 _READING_NS = 2_000  # wall time [ns] within which they must have been read to read them once only
 _NAMED_MAX = 64  # events of such a chain that are looked at, to name the callbacks in it
 
@@ -120,6 +121,15 @@ class Arrival:
     """Half the wall time that reading both took [ns]."""
 
 
+class Instant(NamedTuple):
+    """One instant on a rig clock and on the clock of the machine it runs on."""
+
+    rig_ns: int
+    """Rig time [ns]."""
+    boot_ns: int
+    """Time since the machine was started [ns]."""
+
+
 class Clock:
     """A clock in integer nanoseconds; this base class is the virtual pace (idle = jump).
 
@@ -132,6 +142,8 @@ class Clock:
 
     def __init__(self, *, patience_ns: int = _PATIENCE_NS) -> None:
         self._now = 0
+        self.began_ns = 0
+        """Rig time at which it began [ns]: 0, unless it joined another program's clock."""
         self._heap: list[tuple[int, int, int, int, Event]] = []
         self._sequence = 0
         self._dispatching = False
@@ -467,6 +479,8 @@ class WallClock(Clock):
         max_lateness_ns: lateness [ns] of rig time beyond which a tick is late.
         late_max: late ticks a run may have; None for any number.
         late_in_a_row_max: late ticks in a row a run may have; None for any number.
+        slack_ns: timer slack, wall time [ns] that the clock sleeps at least when it sleeps: what becomes due meanwhile
+            is run together, each at its own time and late by so much at most. Waking costs more than most events.
     """
 
     pace = "wall"
@@ -478,6 +492,7 @@ class WallClock(Clock):
         max_lateness_ns: int = 1_000_000,
         late_max: int | None = None,
         late_in_a_row_max: int | None = None,
+        slack_ns: int = 0,
     ) -> None:
         if not factor > 0.0:
             raise ClockError(f"the pace factor is {factor}; it must be above 0")
@@ -485,6 +500,8 @@ class WallClock(Clock):
         self._factor = factor
         self._zero = time.monotonic_ns()
         self._woken = threading.Condition()
+        self._slack_s = slack_ns / s
+        self._before_sleep: tuple[Callable[[], object], ...] = ()
         self.lateness = Lateness(max_lateness_ns, late_max=late_max, late_in_a_row_max=late_in_a_row_max)
 
     @property
@@ -508,6 +525,18 @@ class WallClock(Clock):
         with self._woken:
             self._posted.append((self._elapsed(), fn))
             self._woken.notify()
+
+    def before_sleep(self, fn: Callable[[], object]) -> Callable[[], None]:
+        """Call ``fn`` whenever everything due was run and the clock would sleep; the returned call ends that.
+
+        What leaves this program can so leave together, and none of it waits for the next event.
+        """
+        self._before_sleep = (*self._before_sleep, fn)
+
+        def end() -> None:
+            self._before_sleep = tuple(other for other in self._before_sleep if other is not fn)
+
+        return end
 
     def sleep(self, duration_ns: SupportsIndex) -> None:
         """Let the world run for a duration [ns], counted from the present instant.
@@ -547,6 +576,36 @@ class WallClock(Clock):
         assert best is not None
         return best
 
+    def since_boot(self) -> Instant:
+        """This instant as rig time and as time since the machine was started, which all its programs share."""
+        found: list[tuple[int, Instant]] = []
+        for _ in range(_SINCE_BOOT_READINGS):
+            before_ns = boot_ns()
+            rig_ns = self._elapsed()
+            after_ns = boot_ns()
+            found.append((after_ns - before_ns, Instant(rig_ns, (before_ns + after_ns) // 2)))
+        return min(found)[1]
+
+    def join(self, other: Instant) -> None:
+        """Take over the rig time of another program of this machine: from now on both clocks say the same.
+
+        Args:
+            other: an instant on the other clock, which has this one's pace.
+
+        Raises:
+            ClockError: when that would turn this clock back, or in an event callback.
+        """
+        own = self.since_boot()
+        ahead_ns = other.rig_ns - own.rig_ns + round((own.boot_ns - other.boot_ns) * self._factor)
+        if self._dispatching or ahead_ns < 0:
+            raise ClockError(
+                f"a clock at {format_time(own.rig_ns)} cannot join one that is {format_duration(-ahead_ns)} behind it: "
+                "what has happened would come again; start the other program before the test"
+            )
+        self._zero -= round(ahead_ns / self._factor)
+        self._catch_up()
+        self.began_ns = self._now
+
     def _catch_up(self) -> None:
         if not self._dispatching:
             self._now = max(self._now, self._elapsed())
@@ -560,12 +619,16 @@ class WallClock(Clock):
         return int((time.monotonic_ns() - self._zero) * self._factor)
 
     def _idle_until(self, time_ns: int) -> bool:
+        if not self._posted and time_ns > self._elapsed():
+            self._last_before_sleep()
+            if self._heap and self._heap[0][0] < time_ns:
+                return False  # which has scheduled something
         with self._woken:
             while not self._posted:
                 missing_s = (time_ns - self._elapsed()) / (s * self._factor)
                 if missing_s <= 0.0:
                     break
-                self._woken.wait(missing_s)
+                self._woken.wait(max(missing_s, self._slack_s))
             reached = not self._posted
         self._now = max(self._now, time_ns if reached else min(time_ns, self._elapsed()))
         return reached
@@ -576,11 +639,16 @@ class WallClock(Clock):
 
     def _await_post(self, due: int | None, what: str) -> None:  # noqa: ARG002
         """Sleep until the outside world posts something, and run it."""
+        self._last_before_sleep()
         with self._woken:
-            while not self._posted:
+            while not self._posted and not self._heap:
                 self._woken.wait()
         self._catch_up()
         self._run_due()
+
+    def _last_before_sleep(self) -> None:
+        for fn in self._before_sleep:
+            fn()
 
     def _late(self, time_ns: int) -> int:
         return max(time_ns, 0)

@@ -8,8 +8,9 @@ old window may be doubted without need, and none is trusted wrongly.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hil.units import format_duration, format_time, ms
 
@@ -71,6 +72,17 @@ class Summary:
         )
 
 
+class LateSpan(NamedTuple):
+    """A stretch of rig time in which a clock was behind."""
+
+    due_ns: int
+    """When the first tick was due that was late [ns]."""
+    ran_ns: int
+    """When the last of them ran [ns]."""
+    late_ns: int
+    """The worst lateness of them [ns]."""
+
+
 class Lateness:
     """What became of the ticks of one clock. Written on the clock's thread alone, read from any.
 
@@ -104,14 +116,35 @@ class Lateness:
         if late_ns <= self.allowed_ns:
             self._row = 0
             return
-        self.late += 1
-        self._row += 1
-        self.late_in_a_row = max(self.late_in_a_row, self._row)
+        self._count()
         self._spans.append((due_ns + late_ns, due_ns, late_ns))
         if len(self._spans) > _SPANS_MAX:
             self._spans = _joined(self._spans)
 
+    def told(self, span: LateSpan) -> None:
+        """A clock that drives the same loop in another program was late: one late tick of this one."""
+        self.ticks.add(span.late_ns)
+        self._count()
+        insort(self._spans, (span.ran_ns, span.due_ns, span.late_ns))
+
+    def _count(self) -> None:
+        self.late += 1
+        self._row += 1
+        self.late_in_a_row = max(self.late_in_a_row, self._row)
+
     # -- reading ------------------------------------------------------------------------------------------
+
+    def spans_since(self, time_ns: int) -> list[LateSpan]:
+        """In how far the clock was behind since a rig time [ns]: ticks that were late at once, together."""
+        found: list[LateSpan] = []
+        first = bisect_left(self._spans, time_ns, key=lambda span: span[0])
+        for ran_ns, due_ns, late_ns in self._spans[first:]:
+            last = found[-1] if found else None
+            if last is not None and due_ns <= last.ran_ns:
+                found[-1] = LateSpan(min(due_ns, last.due_ns), ran_ns, max(late_ns, last.late_ns))
+            else:
+                found.append(LateSpan(due_ns, ran_ns, late_ns))
+        return found
 
     @property
     def late_ticks(self) -> list[tuple[int, int]]:

@@ -147,6 +147,15 @@ class Pin:
         """Whether somebody waits for changes at this pin."""
         return bool(self._listeners)
 
+    def pull(self) -> None:
+        """Pull the pin's plug: it is on no net any more; what it drives, and the faults of its wire, stay."""
+        before, self.net = self.net, Net("", self.net.clock)
+        before.pins.remove(self)
+        if before.follower is self:
+            before.follower = None
+        self.net.join(self)
+        self.net.solve()
+
     def release(self) -> None:
         """Take the source off the pin: high impedance; a load stays."""
         self._source_v, self._ohms, self._limit_a = None, math.inf, None
@@ -284,7 +293,7 @@ class Net:
         """The pin whose source follows a function, if there is one."""
         self.island: Joined | None = None
         """The nets this one is joined with by closed contacts, if it is."""
-        self._clock = clock
+        self.clock = clock
         self._shorts: list[tuple[float, float]] = []
 
     @property
@@ -335,7 +344,7 @@ class Net:
         """Tell the listeners of those of the net's pins that have changed."""
         for pin in self.pins:
             if pin in changed:
-                pin.announce(self._clock)
+                pin.announce(self.clock)
 
     def short(self, volts: float, ohms: float) -> Callable[[], None]:
         """Connect the node to ``volts`` [V] through ``ohms``; the returned call takes it away again."""
@@ -403,6 +412,11 @@ class RfPin:
         self._driven = value
         for peer in self.peers:
             peer.announce()
+
+    def pull(self) -> None:
+        """Pull the connector: it has no cable any more; what it radiates stays."""
+        self.peers = []
+        self.announce()
 
     @property
     def driven(self) -> RfValue | None:

@@ -12,6 +12,7 @@ import gc
 import os
 import resource
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,17 +61,18 @@ class Scheduling:
 
 
 def request(priority: int = 80, *, lock_memory: bool = True, cpus: Collection[int] | None = None) -> Scheduling:
-    """Ask the host for real-time scheduling of the calling thread, and settle memory and garbage of the process.
+    """Ask the host for real-time scheduling of this process's threads, and settle its memory and garbage.
 
     Threads and processes started afterwards are scheduled as ever: a program that spins at a real-time priority would
-    take the host. Another thread asks for its own class with :func:`request_class`.
+    take the host. Such a thread asks for its own class with :func:`request_class`. All that are there get it, because
+    one of them that holds the interpreter and waits for a processor holds up the others.
 
     Args:
         priority: SCHED_FIFO priority, 1 to 99.
         lock_memory: whether to keep all memory of the process in RAM.
         cpus: the processors the thread may run on, by number; None leaves them as they are.
     """
-    grants = [request_class(priority)]
+    grants = [request_class(priority, every_thread=True)]
     if lock_memory:
         grants.append(_locked_memory())
     if cpus is not None:
@@ -82,17 +84,34 @@ def request(priority: int = 80, *, lock_memory: bool = True, cpus: Collection[in
 
 
 def settled_garbage() -> Grant:
-    """Collect the garbage there is; what is left is never visited again, which would make ticks late."""
-    gc.collect()
-    gc.freeze()
-    return Grant("garbage", "objects so far are never visited again", granted=True, detail="")
+    """From now on collect garbage in :func:`collect` only: between tests.
+
+    A collection visits every object that is left, which took 60 ms in the middle of a flight.
+    """
+    gc.disable()
+    collect()
+    return Grant("garbage", "collected between tests only", granted=True, detail="")
 
 
-def request_class(priority: int) -> Grant:
-    """Ask for SCHED_FIFO for the calling thread alone.
+def collect_at_any_time() -> None:
+    """The end of :func:`settled_garbage`."""
+    gc.unfreeze()
+    gc.enable()
+
+
+def collect() -> None:
+    """Collect garbage where nothing is measured, unless it is done at any time; what is left is not visited again."""
+    if not gc.isenabled():
+        gc.collect()
+        gc.freeze()
+
+
+def request_class(priority: int, *, every_thread: bool = False) -> Grant:
+    """Ask for SCHED_FIFO for the calling thread.
 
     Args:
         priority: 1 to 99.
+        every_thread: whether for all threads that this process has now.
     """
     asked = f"SCHED_FIFO {priority}"
     if sys.platform != "linux":
@@ -106,7 +125,14 @@ def request_class(priority: int) -> Grant:
         "(a systemd unit: LimitRTPRIO=)"
     )
     policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-    return _attempt(_CLASS, asked, remedy, lambda: os.sched_setscheduler(0, policy, os.sched_param(priority)))
+
+    def ask() -> None:
+        threads = [int(task.name) for task in Path("/proc/self/task").iterdir()] if every_thread else [0]
+        for thread in threads:
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.sched_setscheduler(thread, policy, os.sched_param(priority))
+
+    return _attempt(_CLASS, asked, remedy, ask)
 
 
 def _locked_memory() -> Grant:

@@ -17,7 +17,7 @@ from hil.nets import Net, Pin, RfPin
 from hil.quantities import QuantityPin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
 
     from hil.clock import Clock
     from hil.faults import Fault
@@ -164,6 +164,26 @@ class Wiring:
         else:
             self._join(name, electrical)
 
+    def strip(self, nodes: Container[str]) -> None:
+        """Pull every plug: no net is left, and no pin of these nodes. What they drive stays within them.
+
+        Args:
+            nodes: those that are taken out of the rig, as ``node`` in ``node.port``.
+        """
+        self._nets.clear()
+        for pin in self._pins.values():
+            match pin:
+                case Pin():
+                    pin.pull()
+                case RfPin():
+                    pin.pull()
+                case QuantityPin():
+                    pin.source = pin if pin.is_source else None
+                case DatagramPin():
+                    pin.peers = []
+        self._pins = {name: pin for name, pin in self._pins.items() if name.partition(".")[0] not in nodes}
+        self._contacts.regroup()
+
     def peers(self, pin: str) -> list[str]:
         """The other pins on the net of an electrical pin, by name.
 
@@ -223,11 +243,14 @@ class Wiring:
 
     def _join(self, name: str, pins: list[Pin]) -> None:
         net = Net(name, self._clock)
+        is_joined = any(pin.net.island is not None for pin in pins)
         for pin in pins:
             if pin.net.name:
                 raise WiringError(f"net {name}: {pin.name} is on net {pin.net.name} already; a pin has one wire")
             net.join(pin)
         self._nets[name] = net
+        if is_joined:
+            self._contacts.regroup()
         net.solve()
 
     def _join_rf(self, name: str, pins: list[RfPin], loss_db: Mapping[str, float]) -> None:

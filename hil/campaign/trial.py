@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from hil import realtime
 from hil.campaign.coverage import collected_of
 from hil.campaign.transport import on_flight
 from hil.clock import WallClock
@@ -166,6 +167,7 @@ class Trial(Closed):
         for line in self.desk.scheduling:
             self._recorder.write("event", t_ns=0, what="note", text=line)
         if isinstance(self.rig.clock, WallClock):
+            realtime.collect()
             self.rig.clock.settle()
         on_flight(self.rig, self._vehicle, self._flies)
         for name, design in self.rig.designs.items():
@@ -408,7 +410,12 @@ class Trial(Closed):
         for log in self._logs.values():
             log.close()
         self._recorder.write(
-            "stop", verdict=found.verdict, reason=found.reason, message=found.message, t_ns=now, duration_ns=now
+            "stop",
+            verdict=found.verdict,
+            reason=found.reason,
+            message=found.message,
+            t_ns=now,
+            duration_ns=self._duration_ns,
         )
         self._recorder.sync()
         self._recorder.close()
@@ -419,7 +426,7 @@ class Trial(Closed):
         """Rig time [ns]; and by FPGA its simulator, the cycles simulated, the wall time they took [s]."""
         fpgas = {} if self.rig is None else self.rig.fpgas
         return {
-            "duration_ns": self._now(),
+            "duration_ns": self._duration_ns,
             "simulated": {name: [fpga.built.simulator.name, fpga.cycles, fpga.busy_s] for name, fpga in fpgas.items()},
         }
 
@@ -479,6 +486,11 @@ class Trial(Closed):
 
     def _now(self) -> int:
         return 0 if self.rig is None else self.rig.clock.now
+
+    @property
+    def _duration_ns(self) -> int:
+        """How long its world has run [ns]."""
+        return 0 if self.rig is None else self.rig.clock.now - self.rig.clock.began_ns
 
     def _doubt(self, since_ns: int) -> str:
         """Why what was seen since a rig time cannot be trusted: a wall clock that was late meanwhile."""

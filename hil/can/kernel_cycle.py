@@ -90,6 +90,9 @@ def message_of(frame: Frame) -> can.Message:
         is_remote_frame=frame.remote,
         dlc=frame.dlc,
         data=None if frame.remote else frame.data,
+        is_fd=frame.fd,
+        bitrate_switch=frame.brs,
+        error_state_indicator=frame.esi,
     )
 
 

@@ -11,7 +11,7 @@ from hil.can.log import frame_line
 from hil.units import s
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hil.can.frame import Frame
 
@@ -39,6 +39,7 @@ class Observed:
         self.rec: int | None = None
         self._bitrate_bps = bitrate_bps
         self._log = log
+        self._start_ns = self._end_ns = 0
         self._last_error: tuple[int, bytes] | None = None
         self._busy: deque[tuple[int, int]] = deque()  # end [ns] and duration [ns] of the frames of the last second
 
@@ -48,13 +49,40 @@ class Observed:
 
     def carried(self, frame: Frame) -> None:
         """A frame was on the wire."""
-        intermission_ns = INTERMISSION_BITS * s // self._bitrate_bps
-        self._busy.append((frame.at_ns, self.duration_ns(frame) + intermission_ns))
-        while self._busy[0][0] < frame.at_ns - _LOAD_NS:
-            self._busy.popleft()
+        self.carried_all((frame,))
+
+    def carried_all(self, frames: Sequence[Frame]) -> None:
+        """Frames were on the wire, in this order; the log is handed their lines together."""
+        busy, intermission_ns = self._busy, INTERMISSION_BITS * s // self._bitrate_bps
+        for frame in frames:
+            busy.append((frame.at_ns, self.duration_ns(frame) + intermission_ns))
+        while busy[0][0] < busy[-1][0] - _LOAD_NS:
+            busy.popleft()
         if self._log is not None:
             self._last_error = None
-            self._log(frame_line(frame, self.bus))
+            self._log("\n".join([frame_line(frame, self.bus) for frame in frames]))
+
+    def spread(self, frames: Sequence[Frame], at_ns: int) -> list[Frame]:
+        """Frames that were read at once, with starts and ends [ns] that never go backwards.
+
+        A bus carries one frame after the other: the last of them had ended when they were read, and every other so
+        much earlier as those behind it take. Put at one instant, they would all count in a second to which only some
+        of them belong.
+
+        Args:
+            frames: the frames, in order.
+            at_ns: when they were read.
+        """
+        intermission_ns = INTERMISSION_BITS * s // self._bitrate_bps
+        durations_ns = [self.duration_ns(frame) for frame in frames]
+        end_ns = at_ns - sum(durations_ns[1:]) - intermission_ns * (len(frames) - 1)
+        found: list[Frame] = []
+        for frame, duration_ns, next_ns in zip(frames, durations_ns, (*durations_ns[1:], 0), strict=True):
+            self._end_ns = max(self._end_ns, end_ns)
+            self._start_ns = max(self._start_ns, self._end_ns - duration_ns)
+            found.append(frame._replace(start_ns=self._start_ns, at_ns=self._end_ns))
+            end_ns += next_ns + intermission_ns
+        return found
 
     def started_anew(self) -> None:
         """The controller was taken down and up, or restarted: it is error-active, its counters are not known."""
@@ -73,7 +101,12 @@ class Observed:
             self._last_error = classes, payload
             self._log(message_line(classes, payload, at_ns, self.bus))
 
-    def load(self, now_ns: int) -> float:
-        """The fraction (0 to 1) of the last second in which frames were on the wire; error frames are not known."""
+    def load(self, now_ns: int, began_ns: int = 0) -> float:
+        """The fraction (0 to 1) of the last second in which frames were on the wire; error frames are not known.
+
+        Args:
+            now_ns: rig time [ns].
+            began_ns: when the bus was opened, which may be less than a second ago [ns].
+        """
         busy_ns = sum(duration_ns for at_ns, duration_ns in self._busy if at_ns > now_ns - _LOAD_NS)
-        return min(1.0, busy_ns / min(_LOAD_NS, max(1, now_ns)))
+        return min(1.0, busy_ns / min(_LOAD_NS, max(1, now_ns - began_ns)))

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import can
-from can.interfaces.slcan import slcanBus
 from can.interfaces.socketcand import SocketCanDaemonBus
 
-from hil.can.read_ahead import ReadAhead
 from hil.can.socketcand_link import tell_the_end
 from hil.closed import nearest
 from hil.errors import BusError
@@ -75,9 +73,6 @@ def open_bus(
     except (can.CanError, OSError, ImportError, ValueError, TypeError) as problem:
         remedy = _remedy(interface, channel, bitrate_bps, problem)
         raise BusError(f"cannot open {interface} channel {channel!r}: {problem}; {remedy}") from problem
-    if isinstance(bus, slcanBus):
-        ahead = ReadAhead(bus.serialPortOrig)
-        bus.serialPortOrig = ahead  # pyright: ignore[reportAttributeAccessIssue]  # it has all that slcan uses
     if isinstance(bus, SocketCanDaemonBus):
         tell_the_end(bus)
     return bus

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import can
+from can.interfaces.slcan import slcanBus
 
 from hil.can.bits import measure
 from hil.can.drops import Drops
@@ -20,6 +21,7 @@ from hil.can.kernel_cycle import KernelCycle, hand_over, key_of, message_of
 from hil.can.link import BusStats
 from hil.can.observed import Observed
 from hil.can.opening import echoes, open_bus
+from hil.can.slcan import SlcanLane
 from hil.can.stamps import SOURCES, Stamper, StampSource
 from hil.errors import BusError
 from hil.units import us
@@ -87,8 +89,9 @@ class RealLink:
         self._listeners: list[tuple[Callable[[Frame], object], frozenset[tuple[int, bool]] | None]] = []
         self._unconfirmed: deque[Key] = deque(maxlen=_UNCONFIRMED_MAX)
         self._cycles: list[KernelCycle] = []
-        self._at_ns = self._start_ns = 0
+        self._at_ns = 0
         self._sent = self._received = self._refused = 0
+        self._bulk = SlcanLane(bus) if isinstance(bus, slcanBus) else None
         self._ending = threading.Event()
         self._reader = threading.Thread(target=self._read, name=f"can {name}", daemon=True)
         self._reader.start()
@@ -107,7 +110,7 @@ class RealLink:
             received=self._received,
             refused=self._refused,
             error_frames=seen.error_frames,
-            load=seen.load(self._clock.now),
+            load=seen.load(self._clock.now, self._clock.began_ns),
             tec=seen.tec,
             rec=seen.rec,
             state="detached" if self.trouble or self._ending.is_set() else seen.state,
@@ -210,7 +213,7 @@ class RealLink:
         told = ""
         while not self._ending.is_set():
             try:
-                message = self._bus.recv(_READ_S)
+                came = self._next()
             except (can.CanError, OSError, ValueError) as problem:
                 trouble = str(problem) or type(problem).__name__
                 if trouble != told:
@@ -219,8 +222,36 @@ class RealLink:
                 self._ending.wait(_READ_S)
                 continue
             told = ""
-            if message is not None:
-                self._clock.post(partial(self._came, message, self._clock.arrival()))
+            if came is not None:
+                self._clock.post(partial(came, self._clock.arrival()))
+
+    def _next(self) -> Callable[[Arrival], None] | None:
+        """On the reader thread: what has come, as what is to be done with it at its arrival; None when nothing has."""
+        if self._bulk is not None:
+            taken = self._bulk.take(_READ_S)
+            return None if taken is None else partial(self._came_together, taken)
+        message = self._bus.recv(_READ_S)
+        return None if message is None else partial(self._came, message)
+
+    def _came_together(self, taken: Callable[[], list[Frame]], arrival: Arrival) -> None:
+        """On the clock's thread: frames that were read at once."""
+        self.trouble = ""
+        frames = taken()
+        if not frames:
+            return
+        self._at_ns = max(self._at_ns, arrival.rig_ns)
+        stamped = self.observed.spread(frames, self._at_ns)
+        self.observed.carried_all(stamped)
+        self._received += len(stamped)
+        self._hand_out_all(stamped)
+
+    def _hand_out_all(self, frames: list[Frame]) -> None:
+        for place, frame in enumerate(frames, 1):
+            try:
+                self._hand_out(frame)
+            except Exception:
+                self._clock.post(partial(self._hand_out_all, frames[place:]))  # what follows has come all the same
+                raise
 
     def _failed(self, trouble: str) -> None:
         """On the clock's thread: the bus cannot be read. A controller that comes back from that starts anew."""
@@ -245,19 +276,21 @@ class RealLink:
         self._received += 1
         if message.is_rx and self.observed.state == "bus-off":
             self.observed.started_anew()  # it hears others again, and was restarted without saying so
+        self._hand_out(frame)
+
+    def _hand_out(self, frame: Frame) -> None:
         wanted = None if frame.remote else (frame.arbitration_id, frame.extended)
         for fn, accept in tuple(self._listeners):
             if accept is None or wanted in accept:
                 fn(frame)
 
     def _stamped(self, message: can.Message) -> Frame:
-        """The frame with its start and end [ns]; stamps of one bus never go backwards."""
+        """The frame with its start and end [ns]."""
         remote = message.is_remote_frame
         payload = b"" if remote else bytes(message.data)
         requested = min(message.dlc, _DLC_MAX) if remote else 0
         frame = Frame(message.arbitration_id, payload, message.is_extended_id, remote, requested)
-        self._start_ns = max(self._start_ns, self._at_ns - self.observed.duration_ns(frame))
-        return frame._replace(start_ns=self._start_ns, at_ns=self._at_ns)
+        return self.observed.spread((frame,), self._at_ns)[0]
 
     def _is_own(self, key: Key) -> bool:
         """Whether this link sent a frame that the host sent: other programs share the interface."""

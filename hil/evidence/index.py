@@ -235,7 +235,7 @@ def _attempt(raw: _RawAttempt) -> Attempt:
         verdict=stop.verdict("verdict") if stop.document else None,
         reason=stop.text("reason", ""),
         message=stop.text("message", ""),
-        duration_ns=stop.integer("t_ns", 0),
+        duration_ns=stop.integer("duration_ns", stop.integer("t_ns", 0)),
         torn=raw.torn,
         measurements=tuple(measured_of(fields) for fields in by_kind.get("measurement", [])),
         checks=tuple(_check(fields) for fields in events if fields.text("what") == "check"),

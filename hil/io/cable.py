@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hil.clock import WallClock, boot_ns
+from hil.clock import WallClock
 from hil.datagrams import DatagramPin
 from hil.errors import WiringError
 from hil.io import cable_words as words
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 TEST = "test"
 """The program in which the test runs."""
-_READINGS = 5  # how often the two clocks of a program are read together
 
 
 class Ends(NamedTuple):
@@ -94,7 +93,7 @@ class Cable:
     def plug(self, say: Callable[[bytes], None]) -> None:
         """Somebody is at the other end; ``say`` sends a line there."""
         self._say = say
-        rig_ns, since_boot_ns = self._instant()
+        rig_ns, since_boot_ns = self._clock.since_boot()
         names = self._names
         hello = words.Hello(words.PROTOCOL, names.here, names.rig, self._clock.factor, rig_ns, since_boot_ns, self.nets)
         say(words.encode(hello))
@@ -150,7 +149,7 @@ class Cable:
                     f"the cable to program {names.far}: {what}: wanted {mine!r}, found {theirs!r}; start both programs "
                     "on the same rig file with the same --set"
                 )
-        rig_ns, since_boot_ns = self._instant()
+        rig_ns, since_boot_ns = self._clock.since_boot()
         self._offset_ns = rig_ns - hello.rig_ns + round((hello.boot_ns - since_boot_ns) * self._clock.factor)
         for end in self._ends.values():
             state = end.state()
@@ -180,16 +179,6 @@ class Cable:
     def _send(self, word: words.Word) -> None:
         if self._say is not None:
             self._say(words.encode(word))
-
-    def _instant(self) -> tuple[int, int]:
-        """This instant as rig time and as time since the machine was started [ns]."""
-        found: list[tuple[int, int, int]] = []
-        for _ in range(_READINGS):
-            before_ns = boot_ns()
-            rig_ns = self._clock.elapsed
-            after_ns = boot_ns()
-            found.append((after_ns - before_ns, rig_ns, (before_ns + after_ns) // 2))
-        return min(found)[1:]
 
 
 def listening(one: str, other: str) -> str:

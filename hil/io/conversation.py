@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hil.clock import Stopwatch
-from hil.errors import InstrumentError
+from hil.errors import HilError, InstrumentError
 from hil.io import stream
 from hil.io.card_clock import CardClock
 from hil.io.line_link import LineLink
@@ -22,6 +22,7 @@ Greeting = TypeVar("Greeting", stream.Hello, stream.World)
 _ANSWER_NS = 2 * s  # how long a command may take to be acknowledged [ns]
 _COMPARE_NS = 1 * s  # how often the clocks are compared [ns]
 _SILENCE_S = 3.0  # without an answer for so long, a connection that looks open is called lost [s wall time]
+_JOINED_NS = 10_000  # how far off stamps of a joined clock may be: two readings of the machine's clock [ns]
 _FIRST_TRIPS = 8  # round trips before the first stamp is converted
 
 
@@ -36,6 +37,8 @@ class Conversation(Generic[Greeting]):
         on_said: called on the clock with everything it says unasked, and its stamp in rig time [ns].
         on_lost: called once on the clock when the connection is lost after its beginning.
         on_compared: called with the greeting and the uncertainty of stamps [ns], whenever the clocks were compared.
+        on_greeted: called with the greeting before anything else is said; whether its clock and the rig clock are one
+            from now on.
 
     Raises:
         InstrumentError: when it does not answer, or speaks another protocol.
@@ -51,6 +54,7 @@ class Conversation(Generic[Greeting]):
         on_said: Callable[[stream.Stamped, int], None],
         on_lost: Callable[[], None],
         on_compared: Callable[[Greeting, int], None],
+        on_greeted: Callable[[Greeting], bool] | None = None,
     ) -> None:
         if clock.pace == "virtual":
             raise InstrumentError(f"{name}: {address} is reached in wall time; set the rig's pace")
@@ -63,6 +67,8 @@ class Conversation(Generic[Greeting]):
         self._on_said = on_said
         self._on_lost = on_lost
         self._on_compared = on_compared
+        self._on_greeted = on_greeted or _its_own
+        self._is_joined = False
         self._card_clock = CardClock()
         self._hello: Greeting | None = None
         self._question = 0
@@ -75,7 +81,7 @@ class Conversation(Generic[Greeting]):
         try:
             self.hello = self._begin()
             """What it said of itself."""
-        except InstrumentError:
+        except HilError:
             self._link.close()
             raise
         self._comparing = clock.every(_COMPARE_NS, self._compare, timed=False)
@@ -124,7 +130,8 @@ class Conversation(Generic[Greeting]):
     def rig_ns(self, card_ns: int) -> int:
         """A stamp of the other clock in rig time [ns]: neither before the rig's beginning nor after now."""
         now_ns = self._clock.now
-        return min(max(0, self._card_clock.rig_ns(card_ns, now_ns=now_ns)), now_ns)
+        at_ns = card_ns if self._is_joined else self._card_clock.rig_ns(card_ns, now_ns=now_ns)
+        return min(max(self._clock.began_ns, at_ns), now_ns)
 
     def demand(self, seen: str = "") -> None:
         """Go on only when the connection is there; ``seen`` says what was seen last, for the message.
@@ -148,6 +155,7 @@ class Conversation(Generic[Greeting]):
                 f"{self._name}: {self._address} speaks version {hello.protocol} of the protocol, the harness speaks "
                 f"{stream.PROTOCOL}; use the same release on both sides"
             )
+        self._is_joined = self._on_greeted(hello)
         for _ in range(_FIRST_TRIPS):
             self._await(self._answer_to(self._ask_time()), "what its clock says")
         early, self._early = self._early or [], None
@@ -237,7 +245,8 @@ class Conversation(Generic[Greeting]):
             return
         self._card_clock.learn(asked_ns=asked_ns, answered_ns=now_ns, card_ns=answer.at_ns)
         self._unanswered = None
-        self._on_compared(hello, self._card_clock.uncertainty_ns(now_ns + _COMPARE_NS))
+        uncertainty_ns = _JOINED_NS if self._is_joined else self._card_clock.uncertainty_ns(now_ns + _COMPARE_NS)
+        self._on_compared(hello, uncertainty_ns)
         if self._early is not None:
             self._answers[answer.id] = answer
 
@@ -249,3 +258,8 @@ class Conversation(Generic[Greeting]):
             self.lost = f"lost at {format_time(self._clock.now)}: {why}"
             if self._early is None:  # before that, the beginning itself says it
                 self._on_lost()
+
+
+def _its_own(_hello: object) -> bool:
+    """Its clock is another one than the rig's."""
+    return False

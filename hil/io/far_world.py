@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hil.clock import Instant, WallClock
 from hil.closed import nearest
 from hil.errors import ClockError, HilError, InstrumentError
 from hil.io import stream
 from hil.io.conversation import Conversation
+from hil.lateness import LateSpan
 from hil.signal import Signal
 
 if TYPE_CHECKING:
@@ -28,15 +30,19 @@ class FarWorld:
         name: the program's name.
         address: where it is.
         timeline: clock and mark of the test; a paced clock.
+        join: whether the test's clock takes over the program's rig time, so that time tags in what the program's
+            articles send are of the rig clock. Only before anything else happened on the test's clock.
 
     Raises:
-        InstrumentError: when it does not answer, or speaks another protocol.
+        InstrumentError: when it does not answer, or speaks another protocol, or has another pace.
+        ClockError: when its clock is behind the test's.
     """
 
-    def __init__(self, name: str, address: str, *, timeline: Timeline) -> None:
+    def __init__(self, name: str, address: str, *, timeline: Timeline, join: bool = False) -> None:
         self.name = name
         self.stamp_ns = 0
         """How far off a stamp of the world's clock may be in rig time [ns]."""
+        self._timeline = timeline
         self._clock = timeline.clock
         self._listeners: dict[str, list[Callable[[bytes, int], object]]] = {}
         self._newest: dict[str, int] = {}
@@ -50,6 +56,7 @@ class FarWorld:
             on_said=self._take,
             on_lost=self._lost,
             on_compared=self._compared,
+            on_greeted=self._join if join else None,
         )
 
     @property
@@ -86,6 +93,14 @@ class FarWorld:
         except ClockError:
             self._clock.at(self._clock.now, _nothing)  # refuses a thread the clock does not manage
             return self._said.tell(question, what)
+
+    def renew(self) -> None:
+        """Have it get a new vehicle and new articles, if its vehicle has flown since it was new.
+
+        Raises:
+            InstrumentError: when it cannot, or the connection is lost.
+        """
+        self.ask(stream.Renew, "a new vehicle")
 
     def read(self, truth: str) -> float:
         """A truth of its plant as of the last step, in its unit.
@@ -138,7 +153,7 @@ class FarWorld:
 
     def _take(self, said: stream.Stamped, at_ns: int) -> None:
         if isinstance(said, stream.Late):  # the loop is closed over both clocks: a late tick of either doubts the test
-            self._clock.lateness.tick(at_ns - said.late_ns, said.late_ns)
+            self._clock.lateness.told(LateSpan(at_ns - (said.at_ns - said.due_ns), at_ns, said.late_ns))
             return
         if not isinstance(said, stream.Heard):
             self.plant.take(said, at_ns)
@@ -153,6 +168,22 @@ class FarWorld:
             ) from problem
         for fn in self._listeners.get(said.pin, ()):
             fn(payload, sent_ns)
+
+    def _join(self, world: stream.World) -> bool:
+        """From now on the test's clock says what the program's does.
+
+        Raises:
+            InstrumentError: when their paces differ.
+        """
+        clock = self._clock
+        if not isinstance(clock, WallClock) or world.pace != clock.factor:
+            raise InstrumentError(
+                f"{self.name}: its rig time passes at {world.pace:g} rig seconds a second, that of the test is of pace "
+                f"{clock.pace} ({getattr(clock, 'factor', 1.0):g}); start both on the same rig file with the same --set"
+            )
+        clock.join(Instant(world.rig_ns, world.boot_ns))
+        self._timeline.mark_ns = clock.now
+        return True
 
     def _lost(self) -> None:
         """Nothing is known of the world any more: whatever the test waits for ends here."""

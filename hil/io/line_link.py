@@ -85,13 +85,21 @@ class LineLink:
             if not data:
                 break
             *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                self._clock.post(partial(self._on_line, line))
+            if lines:
+                self._clock.post(partial(self._take, lines))
             if len(rest) > LINE_MAX:
                 why = f"it sent {len(rest)} bytes without a line feed"
                 break
         if not self._closing:
             self._clock.post(partial(self._on_end, why))
+
+    def _take(self, lines: list[bytes]) -> None:
+        for place, line in enumerate(lines, 1):
+            try:
+                self._on_line(line)
+            except Exception:
+                self._clock.post(partial(self._take, lines[place:]))  # one that ends a wait does not end the others
+                raise
 
 
 def host_and_port(name: str, address: str) -> tuple[str, int]:

@@ -16,6 +16,14 @@ Word = TypeVar("Word")
 _SHOWN = 120  # characters of a wrong line that a message shows
 
 
+def _parts(value: object) -> object:
+    """The fields of a dataclass within a message."""
+    return asdict(cast("Any", value))
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_parts)
+
+
 class Vocabulary(Generic[Word]):
     """The messages of one protocol.
 
@@ -48,8 +56,11 @@ class Vocabulary(Generic[Word]):
         Raises:
             ValueError: for a number that is not finite, which JSON does not have.
         """
-        said = {"kind": self._names[type(word)], **asdict(cast("Any", word))}
-        return json.dumps(said, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        kind = type(word)
+        said: dict[str, object] = {"kind": self._names[kind]}
+        for name in self._fields[kind]:
+            said[name] = getattr(word, name)
+        return _ENCODER.encode(said).encode() + b"\n"
 
     def decode(self, line: bytes) -> Word:
         """The message on a line (without its line feed); what is not exactly one raises the protocol's error."""

@@ -15,8 +15,8 @@ before. A message with an unknown kind, a missing or unknown field, or a value o
     {"kind": "drive", "id": 7, "channel": "ao_sense", "volts": 4.0}
     {"kind": "done", "id": 7, "at_ns": 1200510000}
 
-A program that runs models says ``world`` instead of ``hello``, and is asked ``fault``, ``clear``, ``start``, ``watch``,
-``read`` and ``hear``; its plant says ``occurred``, a pin that is heard ``heard``; a
+A program that runs models says ``world`` instead of ``hello``, and is asked ``fault``, ``clear``, ``renew``, ``start``,
+``watch``, ``read`` and ``hear``; its plant says ``occurred``, a pin that is heard ``heard``; a
 clock that is late while the plant runs ``late``.
 
 >>> encode(Switch(id=3, channel="do_key", on=True))
@@ -152,12 +152,18 @@ class AskTime:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a program simulates: what faults can be put on, and what is true of its plant, with units."""
+    """What a program simulates: what faults can be put on, what is true of its plant, with units; and its clock.
+
+    Its rig time was ``rig_ns`` when the machine had run for ``boot_ns`` [ns]; ``pace`` rig seconds pass in a second.
+    """
 
     protocol: int
     program: str
     targets: tuple[str, ...]
     truths: dict[str, str]
+    pace: float
+    rig_ns: int
+    boot_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +187,13 @@ class Clear:
 @dataclass(frozen=True, slots=True)
 class Start:
     """Let the plant step."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Give the world a new vehicle and new articles, if the plant has stepped since they were new."""
 
     id: int
 
@@ -236,8 +249,12 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """Until ``at_ns`` the world's clock was so much later than due [ns], more than the rig allows, while it flew."""
+    """While it flew the world's clock was behind from ``due_ns`` to ``at_ns`` [ns], at worst by ``late_ns``.
 
+    That is more than the rig allows.
+    """
+
+    due_ns: int
     late_ns: int
     at_ns: int
 
@@ -251,7 +268,7 @@ Answer: TypeAlias = Done | Refused | Time | ReadValue
 Said: TypeAlias = Greeting | Stamped | Answer
 """What a card or a world says."""
 Asked: TypeAlias = (
-    Drive | Release | Pulse | Switch | Guard | Feed | AskTime | PutFault | Clear | Start | Watch | Read | Hear
+    Drive | Release | Pulse | Switch | Guard | Feed | AskTime | PutFault | Clear | Start | Renew | Watch | Read | Hear
 )
 """What a client asks."""
 Message: TypeAlias = Said | Asked
@@ -260,7 +277,7 @@ _KINDS: dict[str, type[Message]] = {
     "hello": Hello, "sample": Sample, "done": Done, "refused": Refused, "time": Time,
     "drive": Drive, "release": Release, "pulse": Pulse, "switch": Switch, "ask_time": AskTime,
     "guard": Guard, "feed": Feed,
-    "world": World, "fault": PutFault, "clear": Clear, "start": Start, "watch": Watch,
+    "world": World, "fault": PutFault, "clear": Clear, "start": Start, "renew": Renew, "watch": Watch,
     "read": Read, "value": ReadValue, "occurred": Occurred,
     "hear": Hear, "heard": Heard, "late": Late,
 }  # fmt: skip

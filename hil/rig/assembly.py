@@ -18,6 +18,7 @@ from hil.errors import ConfigError, HilError
 from hil.io.cable import Cable, Ends, connect, keep_apart, listening
 from hil.io.cable_link import CableLink
 from hil.io.card import CardAtAddress, IoCard, kind_of
+from hil.io.far_world import FarPlant, FarWorld
 from hil.io.gated_card import GatedCard
 from hil.io.sim_card import SimIoCard
 from hil.jitter import FRAME, MESSAGE, OPERATOR, SAMPLE, Jitter, UnhurriedClock
@@ -76,7 +77,10 @@ def open_rig(
         on_failure.callback(rig.close)
         if isinstance(clock, UnhurriedClock):
             _draw_latencies(rig, clock, str(jitter))
-        Assembly(rig, blueprint, program, doors or {}).build()
+        assembly = Assembly(rig, blueprint, program, doors or {})
+        assembly.build()
+        if program != HERE:
+            rig.renew = assembly.renew
         on_failure.pop_all()
     return rig
 
@@ -104,6 +108,7 @@ def _clock(file: RigFile) -> Clock:
         max_lateness_ns=file.rig.max_lateness_ns,
         late_max=file.rig.late_ticks_max,
         late_in_a_row_max=file.rig.late_in_a_row_max,
+        slack_ns=file.rig.timer_slack_ns,
     )
 
 
@@ -127,6 +132,7 @@ class Assembly:
         self._closing = rig.closing
         self._wires: dict[str, CanWire] = {}
         self._source: RtlSource | None = None
+        self._worlds: dict[str, FarWorld] = {}
 
     def build(self) -> None:
         """Build everything.
@@ -134,13 +140,14 @@ class Assembly:
         Raises:
             ConfigError: when parts do not fit together; names file and line.
         """
+        if self._program == HERE:
+            self._meet_worlds()
         if self._file.bus:
             self._refuse_wall_readers()
         for name in self._file.bus:
             self._bus(name)
         self._instruments()
-        if self._program == HERE:
-            self._far_worlds()
+        self._far_targets()
         for name in self._articles:
             self._article(name)
         self._plant()
@@ -149,6 +156,35 @@ class Assembly:
         if self._program == HERE:
             for name, client in self._blueprint.clients.items():
                 self._rig.devices[name] = client(name, self._links(name))
+
+    def renew(self) -> None:
+        """New articles and a new vehicle in the world as it is, as on a bench that is fitted out after a flight.
+
+        The plug of every article is pulled, new ones are as a fresh world has them, with the same noise. Instruments
+        stay as they are, with their settings and connections; so do clock, wires and buses.
+
+        Raises:
+            ConfigError: for a program that shares nets with others over cables, or that simulates RTL.
+        """
+        rig = self._rig
+        if rig.cables or rig.fpgas:
+            raise ConfigError(
+                f"{self._file.file}: program {self._program} has flown and cannot be renewed, as it has "
+                f"{'cables to other programs' if rig.cables else 'articles in RTL'}; start it anew"
+            )
+        if rig.plant_host is not None and not isinstance(rig.plant_host, FarPlant):
+            rig.plant_host.stop()
+        for wire in self._wires.values():
+            for name in self._articles:
+                if name in wire.nodes:
+                    wire.node(name).power(False)
+                    wire.node(name).detach()
+        rig.wiring.strip({*rig.models, "plant"})
+        rig.models.clear()
+        for name in self._articles:
+            self._article(name)
+        self._plant()
+        self._nets()
 
     @property
     def _articles(self) -> list[str]:
@@ -259,7 +295,7 @@ class Assembly:
         table = self._file.bus[name]
         channel = table.channels.get(self._program, table.channel)
         raw = self._told("bus", name, lambda: open_bus(table.interface, channel, table.bitrate_bps, echo=False))
-        bridge = self._rig.bridges[name] = Bridge(wire, raw, self._paced_clock)
+        bridge = self._rig.bridges[name] = Bridge(wire, raw, self._paced_clock, prepare=self._as_urgent)
         self._closing.callback(bridge.close)
 
     def _as_urgent(self) -> None:
@@ -431,22 +467,30 @@ class Assembly:
         rig.safe_state.add(name, self._file.instrument[name], SimulatedCardLine(card, rig.clock))
         return GatedCard(card, self._blueprint.card_gates[name](), _asking(rig, name))
 
-    def _far_worlds(self) -> None:
-        """Faults on what other programs simulate, and their plant."""
-        from hil.io.far_world import FarWorld
+    def _meet_worlds(self) -> None:
+        """Connect to the other programs, that of the plant first: its rig time becomes the test's."""
+        rig, file = self._rig, self._file
+        flying = None if file.plant is None else file.program_of("plant")
+        for program in sorted(file.rig.worlds, key=lambda program: program != flying):
+            is_flying = program == flying
+            far = self._worlds[program] = FarWorld(
+                program, file.rig.worlds[program], timeline=rig.timeline, join=is_flying
+            )
+            self._closing.callback(far.close)
+            if is_flying:
+                far.renew()
+                rig.plant_host = far.plant
 
+    def _far_targets(self) -> None:
+        """Faults on what other programs simulate."""
         rig, file = self._rig, self._file
         here = {
             name for name, net in file.net.items() if any(file.simulated_by(_node(pin)) == HERE for pin in net.pins)
         }
-        for program, address in file.rig.worlds.items():
-            far = FarWorld(program, address, timeline=rig.timeline)
-            self._closing.callback(far.close)
+        for far in self._worlds.values():
             for target in far.targets:
                 if target not in rig.faults.targets and target not in here:
                     rig.faults.register(target, far)
-            if file.plant is not None and file.program_of("plant") == program:
-                rig.plant_host = far.plant
 
     # -- articles -----------------------------------------------------------------------------------------
 

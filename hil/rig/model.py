@@ -126,6 +126,12 @@ class RigTable(Table):
         gt=0.0,
         description="on a wall clock, lateness of a tick [ms] beyond which measurements are INCONCLUSIVE",
     )
+    timer_slack_ms: float = Field(
+        default=0.0,
+        ge=0.0,
+        description="on a wall clock, shortest sleep [ms]: what becomes due meanwhile is run together and late by so "
+        "much at most, which takes less of the processor",
+    )
     late_ticks_max: int = Field(
         default=100, ge=0, description="on a wall clock, late ticks in one test beyond which all of it is INCONCLUSIVE"
     )
@@ -172,6 +178,11 @@ class RigTable(Table):
     def max_lateness_ns(self) -> int:
         """The allowed lateness of a tick [ns]."""
         return round(self.max_lateness_ms * ms)
+
+    @property
+    def timer_slack_ns(self) -> int:
+        """The shortest sleep of a wall clock, in wall time [ns]."""
+        return round(self.timer_slack_ms * ms)
 
     @property
     def is_virtual(self) -> bool:

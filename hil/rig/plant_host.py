@@ -111,6 +111,12 @@ class PlantHost:
             step = lambda: model.step(latch.read())  # noqa: E731  # the one call of every step
             self._stepping = self._clock.every(self.step_ns, step, Phase.PLANT, self.step_ns)
 
+    def stop(self) -> None:
+        """Step no more; the vehicle has done its duty."""
+        for event in (self._stepping, self._sampling):
+            if event is not None:
+                event.cancel()
+
     def truth(self, name: str) -> Signal[float]:
         """What is true of the vehicle: a model input, not measured; sampled every 50 ms from when it is asked for.
 

@@ -127,6 +127,8 @@ class Rig:
         """The grants of hazardous actions that the run was given."""
         self.permits = Permits(file.rig.name, file.safety.authority, self._why_open)
         """What this test was permitted, on a rig without a keeper."""
+        self.renew: Callable[[], None] = self._not_renewable
+        """Gives it a new vehicle and new articles; only a program of models can be asked for that."""
         self._pulses: PulseTrain | None = None
         self._undo: list[tuple[str, Callable[[], None]]] = []
         self._secure = _nothing if self.file.rig.is_virtual else sinks.secure
@@ -403,6 +405,11 @@ class Rig:
             problems.append(f"during the test, {trespass}")
         if problems:
             raise HilError("the rig was not left as it was found: " + "; ".join(problems))
+
+    def _not_renewable(self) -> None:
+        raise HilError(
+            f"{self.file.file.name}: only the world of another program is renewed; a test opens its own anew"
+        )
 
     def _named(self, what: str, name: str, parts: Mapping[str, Kind]) -> Kind:
         if name not in parts:

@@ -209,8 +209,8 @@ class Outlet:
         try:
             while not self._ended:
                 self._hand_over()
-                left_s = 0.0 if self._orders else max(0.0, feed_s - self._fed.elapsed_s)
-                readable = self._await(left_s)
+                due_s = _IDLE_S if watchdog is None else max(0.0, feed_s - self._fed.elapsed_s)
+                readable = self._await(0.0 if self._orders else due_s)
                 if self._orders or (self._wake_r in readable and self._ordered()):
                     self._obey()
                 elif readable:

@@ -108,6 +108,7 @@ def simulate(
             say(line)
         for line in _answer_loopback(blueprint, rig):
             say(line)
+        closing.callback(realtime.collect_at_any_time)
         for line in _realtime(file):
             say(line)
         rig.clock.lateness.restart()

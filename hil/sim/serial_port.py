@@ -6,6 +6,14 @@ import os
 import tty
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+DEPTH = 1 << 14
+"""Bytes that wait for a client at most, beside what the pseudo-terminal itself holds: some 700 frames."""
 
 
 @dataclass
@@ -29,17 +37,28 @@ class Port:
     """Commands that were answered by BEL."""
     partial: bytes = b""
     unsent: bytes = b""
+    owed: bytes = b""
+    """Answers to frames that its client has sent; they go with what is said next, as nobody waits for them."""
+    awaited: bool = False
+    """Whether its hub is told when it takes bytes again."""
 
-    def give(self, line: bytes) -> bool:
-        """Hand a line to the client; False when the lines before it were not read yet."""
-        if self.push():
-            self.unsent = line
-            self.push()
-            return True
-        return False
+    def give(self, lines: Sequence[bytes]) -> int:
+        """Hand lines to the client, as many as it has room for, the first ones; how many."""
+        fits = len(self.unsent) + len(self.owed) <= DEPTH
+        said, self.owed = self.unsent + self.owed if fits else self.unsent, b""
+        room = DEPTH - len(said)
+        count = 0
+        for line in lines:
+            room -= len(line)
+            if room < 0:
+                break
+            count += 1
+        self.unsent = said + b"".join(lines[:count])
+        self.push()
+        return count
 
     def push(self) -> bool:
-        """Write what is left of the last line; whether nothing is left."""
+        """Write what is left; whether nothing is left."""
         if self.unsent:
             with suppress(BlockingIOError):
                 self.unsent = self.unsent[os.write(self.master, self.unsent) :]

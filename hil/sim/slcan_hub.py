@@ -7,7 +7,8 @@ python-can each is ``can.Bus(interface="slcan", channel="/tmp/bus_a_0", bitrate=
 
 The hub stores and forwards: every frame goes to every other open port of the same bit rate, in the order it came. It
 has no arbitration, no bit timing and no error frames, so it proves nothing about a bus; the simulated wire or a real
-bus does. A port that is not read loses frames, which are counted.
+bus does. A port that is not read loses frames, which are counted. What came at once is forwarded at once, and a frame
+is answered with what next goes to its port, 20 ms later at most.
 
 Commands: ``S0`` to ``S9`` bit rate, ``O`` open, ``L`` open to listen only, ``C`` close, ``t`` ``T`` ``r`` ``R`` a
 frame (answered ``z`` or ``Z``), ``V`` ``N`` ``F`` version, serial number, status. Others are answered by BEL.
@@ -22,15 +23,17 @@ import selectors
 import sys
 import termios
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hil.errors import HilError
+from hil.realtime import request_class
 from hil.sim.serial_port import Port, open_port
 from hil.sim.signals import on_end
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Self
 
 _OK, _BELL = b"\r", b"\a"
@@ -40,7 +43,10 @@ _STANDARD, _EXTENDED = rb"[0-7][0-9A-Fa-f]{2}", rb"[01][0-9A-Fa-f]{7}"
 _LENGTHS = b"|".join(rb"%d[0-9A-Fa-f]{%d}" % (count, 2 * count) for count in range(9))
 _DATA = re.compile(rb"(?:t" + _STANDARD + rb"|T" + _EXTENDED + rb")(?:" + _LENGTHS + rb")")
 _REMOTE = re.compile(rb"(?:r" + _STANDARD + rb"|R" + _EXTENDED + rb")[0-8]")
+_FRAME = re.compile(_DATA.pattern + b"|" + _REMOTE.pattern)
 _RATE = re.compile(rb"S[0-9]")
+_OWED_S = 0.02  # how long an answer to a frame waits for something else to go to its port [s]
+_OWED_MAX = 256  # bytes of such answers
 
 
 class SlcanHub:
@@ -49,16 +55,18 @@ class SlcanHub:
     Args:
         ports: how many.
         link: prefix of the symbolic links to them; none are made unless given.
+        prepare: called first in the hub's thread, to give it a scheduling class.
 
     Raises:
         HilError: when there are less than two, or a link cannot be made.
     """
 
-    def __init__(self, ports: int, *, link: str | None = None) -> None:
+    def __init__(self, ports: int, *, link: str | None = None, prepare: Callable[[], object] | None = None) -> None:
         if ports < 2:
             raise HilError(f"a hub of {ports} ports joins nothing; give 2 or more")
         self.ports = [open_port() for _ in range(ports)]
         self._links = [Path(f"{link}{number}") for number in range(ports)] if link else []
+        self._prepare = prepare
         self._selector = selectors.DefaultSelector()
         self._woken, self._waker = os.pipe()
         self._thread = threading.Thread(target=self._run, name="slcan hub", daemon=True)
@@ -99,8 +107,12 @@ class SlcanHub:
     # -- the hub's thread ---------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        if self._prepare is not None:
+            self._prepare()
         while True:
-            for key, events in self._selector.select():
+            owing = any(port.owed for port in self.ports)
+            ready = self._selector.select(_OWED_S if owing else None)
+            for key, events in ready:
                 port: Port | None = key.data
                 if port is None:
                     return
@@ -108,8 +120,12 @@ class SlcanHub:
                     self._read(port)
                 port.push()
             for port in self.ports:
-                mode = selectors.EVENT_READ | (selectors.EVENT_WRITE if port.unsent else 0)
-                self._selector.modify(port.master, mode, port)
+                if port.owed and (not ready or len(port.owed) > _OWED_MAX):
+                    port.give(())
+                if port.awaited is not bool(port.unsent):
+                    port.awaited = bool(port.unsent)
+                    mode = selectors.EVENT_READ | (selectors.EVENT_WRITE if port.awaited else 0)
+                    self._selector.modify(port.master, mode, port)
 
     def _read(self, port: Port) -> None:
         data = os.read(port.master, _CHUNK)
@@ -117,20 +133,36 @@ class SlcanHub:
         if len(port.partial) > _LINE_MAX:
             port.partial = b""
             port.refused += 1
+        frames: list[bytes] = []
         for line in lines:
-            answer = self._answer(port, line.strip(b"\n"))
-            if answer == _BELL:
-                port.refused += 1
-            port.give(answer)
+            if port.is_open and not port.listens_only and _FRAME.fullmatch(line):
+                frames.append(line + _OK)
+                port.owed += b"z\r" if line[:1] in b"tr" else b"Z\r"
+            else:
+                self._forward(port, frames)
+                frames = []
+                answer = self._answer(port, line.strip(b"\n"))
+                port.refused += answer == _BELL
+                port.give((answer,))
+        self._forward(port, frames)
+
+    def _forward(self, port: Port, frames: list[bytes]) -> None:
+        """Hand the frames of a port to all others."""
+        port.sent += len(frames)
+        for other in self.ports:
+            if frames and other is not port and other.is_open and other.rate == port.rate:
+                count = other.give(frames)
+                other.received += count
+                other.lost += len(frames) - count
 
     def _answer(self, port: Port, line: bytes) -> bytes:
+        """The answer to a line that is no frame, or a frame of a port that must not send."""
         kind = line[:1]
-        if kind in (b"t", b"T", b"r", b"R"):
-            return self._frame(port, line)
         if line in (b"O", b"L"):
             port.is_open, port.listens_only = True, line == b"L"
         elif line == b"C":
             port.is_open = False
+            port.unsent = port.owed = b""
             termios.tcflush(port.slave, termios.TCIFLUSH)
         elif _RATE.fullmatch(line) and not port.is_open:
             port.rate = line
@@ -139,19 +171,6 @@ class SlcanHub:
         elif line:
             return _BELL
         return _OK
-
-    def _frame(self, port: Port, line: bytes) -> bytes:
-        well_formed = _DATA.fullmatch(line) or _REMOTE.fullmatch(line)
-        if not well_formed or not port.is_open or port.listens_only:
-            return _BELL
-        port.sent += 1
-        for other in self.ports:
-            if other is not port and other.is_open and other.rate == port.rate:
-                if other.give(line + _OK):
-                    other.received += 1
-                else:
-                    other.lost += 1
-        return b"z\r" if line[:1] in b"tr" else b"Z\r"
 
     def _release(self) -> None:
         for path in self._links:
@@ -180,11 +199,13 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m hil.sim.slcan_hub", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--ports", type=int, default=2, help="how many serial ports")
     parser.add_argument("--link", help="prefix of symbolic links to them, for example /tmp/bus_a_")
+    parser.add_argument("--priority", type=int, default=0, help="SCHED_FIFO priority, 1 to 99; none unless given")
     options = parser.parse_args(arguments)
     ended = threading.Event()
     on_end(ended.set)
+    urgent = partial(request_class, options.priority) if options.priority else None
     try:
-        hub = SlcanHub(options.ports, link=options.link)
+        hub = SlcanHub(options.ports, link=options.link, prepare=urgent)
     except HilError as refusal:
         print(f"error {refusal}", file=sys.stderr, flush=True)
         return 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, TypeAlias
 
+from hil import realtime
 from hil.clock import Phase, WallClock
 from hil.closed import nearest
 from hil.errors import HilError, InstrumentError
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from hil.rig.world import Rig
     from hil.sim.connection import Connection
 
-_Wanted: TypeAlias = stream.PutFault | stream.Clear | stream.Start | stream.Watch | stream.Read | stream.Hear
-_WANTED = stream.PutFault | stream.Clear | stream.Start | stream.Watch | stream.Read | stream.Hear
+_Wanted: TypeAlias = (
+    stream.PutFault | stream.Clear | stream.Renew | stream.Start | stream.Watch | stream.Read | stream.Hear
+)
+_WANTED = stream.PutFault | stream.Clear | stream.Renew | stream.Start | stream.Watch | stream.Read | stream.Hear
 
 _LOOK_NS = 50 * ms
 
@@ -69,9 +72,13 @@ class _Client(StreamSession):
         self._seen_ns = 0
         host = rig.plant_host if isinstance(rig.plant_host, PlantHost) else None
         targets = tuple(sorted({*rig.faults.targets, *rig.wiring.targets}))
-        self.say(stream.World(stream.PROTOCOL, program, targets, {} if host is None else dict(host.model.truth)))
-        if host is not None:
-            self._ends.append(host.events.on_sample(lambda name, at_ns: self.say(stream.Occurred(name, at_ns))))
+        truths = {} if host is None else dict(host.model.truth)
+        clock = rig.clock
+        if not isinstance(clock, WallClock):
+            raise InstrumentError(f"the world of {program} is served in wall time; set the rig's pace")
+        now = clock.since_boot()
+        self.say(stream.World(stream.PROTOCOL, program, targets, truths, clock.factor, now.rig_ns, now.boot_ns))
+        self._follow_events()
 
     def end(self) -> None:
         """The test has gone: its faults go too, last first."""
@@ -79,6 +86,7 @@ class _Client(StreamSession):
             end()
         while self._faults:
             self._faults.popitem()[1].clear()
+        realtime.collect()
 
     def asked(self, question: stream.Message) -> None:
         """Do what the client asks."""
@@ -104,6 +112,8 @@ class _Client(StreamSession):
                 if found is None:
                     raise HilError(f"there is no fault of question {asked.fault}, or it has ended")
                 found.clear()
+            case stream.Renew():
+                self._renew()
             case stream.Start():
                 self._rig.plant.start()
                 self._tell_when_late()
@@ -120,6 +130,22 @@ class _Client(StreamSession):
                 return value
         return None
 
+    def _follow_events(self) -> None:
+        host = self._rig.plant_host
+        if isinstance(host, PlantHost):
+            self._ends.append(host.events.on_sample(lambda name, at_ns: self.say(stream.Occurred(name, at_ns))))
+
+    def _renew(self) -> None:
+        """A vehicle that has flown is no vehicle to begin with.
+
+        Raises:
+            HilError: when the world cannot be renewed.
+        """
+        host = self._rig.plant_host
+        if isinstance(host, PlantHost) and host.running:
+            self._rig.renew()
+            self._follow_events()  # those of the new one
+
     def _inject(self, asked: stream.PutFault) -> Injection:
         """Put it on now.
 
@@ -132,18 +158,16 @@ class _Client(StreamSession):
         return rig.faults.inject(Fault(asked.target, asked.fault, parameters=asked.parameters))
 
     def _tell_when_late(self) -> None:
-        """From now on say how late the clock was, if it was later than the rig allows: once in 50 ms, the worst."""
+        """From now on say when the clock was later than the rig allows; looked at every 50 ms."""
         clock = self._rig.clock
-        if self._seen_ns or not isinstance(clock, WallClock):
-            return
-        self._seen_ns = clock.elapsed
-        self._ends.append(clock.every(_LOOK_NS, lambda: self._look(clock), Phase.OBSERVE).cancel)
+        if not self._seen_ns:
+            self._seen_ns = clock.now
+            self._ends.append(clock.every(_LOOK_NS, self._look, Phase.OBSERVE).cancel)
 
-    def _look(self, clock: WallClock) -> None:
-        before_ns, self._seen_ns = self._seen_ns, clock.elapsed
-        late_ns = clock.lateness.worst_in(before_ns, self._seen_ns)
-        if late_ns:
-            self.say(stream.Late(late_ns, self._seen_ns))
+    def _look(self) -> None:
+        for span in self._rig.clock.lateness.spans_since(self._seen_ns):
+            self.say(stream.Late(span.due_ns, span.late_ns, span.ran_ns))
+            self._seen_ns = span.ran_ns + 1
 
     def _hear(self, name: str) -> None:
         """Say what goes over the cable of a pin.

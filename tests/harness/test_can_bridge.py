@@ -120,7 +120,7 @@ def test_frames_that_find_the_queue_full_are_lost_and_counted() -> None:
     bus = Slow()
     bridge = Bridge(wire, bus, clock)
     for _ in range(DEPTH + 6):
-        bridge._from_wire(FRAMES[0])
+        bridge._lane.put(FRAMES[0])
     assert 4 <= bridge.stats.lost_to_bus <= 6  # one or none is at the driver
     bus.go.set()
     bridge.close()

@@ -21,6 +21,7 @@ from hil.can.error_message import decode
 from hil.can.facade import Bus
 from hil.can.frame import Frame
 from hil.can.kernel_cycle import hand_over
+from hil.can.observed import Observed
 from hil.can.opening import open_bus
 from hil.can.real import RealLink, interface_of, open_real
 from hil.can.stamps import Stamper, StampSource
@@ -582,3 +583,30 @@ def test_a_serial_line_adapter_is_a_real_bus(clock):
     os.close(master)
     assert str(heard[0]) == "456#AB"
     assert b"S6\r" in said
+
+
+def test_frames_that_were_read_at_once_are_put_one_after_the_other_as_a_bus_carries_them():
+    observed = Observed("bus_a", 500_000, None)
+    frames = [Frame(0x123, bytes(range(8)))] * 100
+    stamped = observed.spread(frames, 1 * s)
+    assert stamped[-1].at_ns == 1 * s
+    assert all(one.at_ns < other.start_ns for one, other in itertools.pairwise(stamped))
+
+
+def test_the_load_is_the_same_however_frames_were_bunched_on_their_way():
+    frame = Frame(0x123, bytes(range(8)))
+    loads = []
+    for bunch in (1, 10, 100):
+        observed = Observed("bus_a", 500_000, None)
+        for index in range(2_000 // bunch):  # one frame a millisecond for two seconds
+            observed.carried_all(observed.spread([frame] * bunch, (index + 1) * bunch * ms))
+        loads.append(observed.load(2 * s))
+    assert loads[0] == pytest.approx(observed.duration_ns(frame) / ms + 3 / 500, rel=0.01)
+    assert loads[1:] == pytest.approx(loads[:1] * 2, rel=0.01)
+
+
+def test_starts_and_ends_of_one_bus_never_go_backwards():
+    observed = Observed("bus_a", 500_000, None)
+    frames = [Frame(0x123, bytes(8))] * 20
+    stamped = [*observed.spread(frames, 5 * ms), *observed.spread(frames, 6 * ms)]
+    assert stamped == sorted(stamped, key=lambda frame: (frame.start_ns, frame.at_ns))

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.clock import Clock, Phase, VirtualClock, WallClock, sleep_forbidden
+from hil.clock import Clock, Instant, Phase, VirtualClock, WallClock, boot_ns, sleep_forbidden
 from hil.errors import ClockError, DeadlockError
-from hil.units import ms, s
+from hil.units import ms, s, us
 
 
 @pytest.fixture
@@ -364,3 +364,49 @@ def test_an_arrival_is_the_same_instant_on_the_rig_clock_and_on_that_of_the_host
     assert abs((last.unix_ns - first.unix_ns) - (last.rig_ns - first.rig_ns)) <= (
         first.uncertainty_ns + last.uncertainty_ns + 2
     )
+
+
+def test_before_it_sleeps_a_wall_clock_calls_who_asked_for_it_and_runs_what_they_schedule():
+    clock = WallClock()
+    ran = []
+
+    def leave():
+        if not ran:
+            ran.append("left")
+            clock.at(clock.now + 1 * ms, lambda: ran.append("scheduled"))
+
+    end = clock.before_sleep(leave)
+    clock.sleep(20 * ms)
+    assert ran == ["left", "scheduled"]
+    end()
+    ran.clear()
+    clock.sleep(1 * ms)
+    assert ran == []
+
+
+def test_with_slack_a_wall_clock_runs_together_what_is_due_in_one_sleep_each_at_its_own_time():
+    clock = WallClock(slack_ns=10 * ms)
+    begin_ns, sleeps, ran = clock.now, [], []
+    clock.before_sleep(lambda: sleeps.append(len(ran)))
+    for number in range(1, 9):
+        clock.at(begin_ns + number * ms, lambda: ran.append(clock.now))
+    clock.wait(begin_ns + 8 * ms)
+    assert ran == [begin_ns + number * ms for number in range(1, 9)]
+    assert sleeps == [0]
+
+
+def test_a_clock_that_joins_another_says_the_same_from_then_on():
+    early, late = WallClock(factor=0.5), WallClock(factor=0.5)
+    early.join(Instant(40 * s, boot_ns()))
+    late.join(early.since_boot())
+    one, other = early.since_boot(), late.since_boot()
+    passed_ns = round((other.boot_ns - one.boot_ns) * 0.5)
+    assert abs(other.rig_ns - one.rig_ns - passed_ns) < 20 * us
+    assert late.now >= late.began_ns >= 40 * s
+
+
+def test_a_clock_is_not_turned_back():
+    clock = WallClock()
+    clock.join(Instant(40 * s, boot_ns()))
+    with pytest.raises(ClockError, match="behind it: what has happened would come again"):
+        clock.join(Instant(30 * s, boot_ns()))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sim_world import OnClock
 
-from hil.clock import WallClock
-from hil.errors import HilError, InstrumentError
+from hil.clock import Instant, WallClock, boot_ns
+from hil.errors import ClockError, HilError, InstrumentError
 from hil.faults import Fault, FaultInjector
 from hil.io.far_world import FarWorld
 from hil.rig.assembly import open_rig
@@ -17,7 +17,7 @@ from hil.rig.blueprint import Blueprint
 from hil.rig.loader import load_rig
 from hil.signal import Timeline
 from hil.sim.world_server import WorldServer
-from hil.units import ms, s
+from hil.units import ms, s, us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,6 +174,59 @@ def test_datagrams_of_the_world_are_heard_in_order_with_their_bytes(world: World
 def test_a_pin_the_world_does_not_have_cannot_be_heard(bench: Bench) -> None:
     with pytest.raises(InstrumentError, match=r"no pin logger\.lock here; did you mean logger\.log"):
         bench.far.hear("logger.lock", lambda _payload, _sent_ns: None)
+
+
+def test_a_test_that_joins_a_world_has_its_rig_time(world: World) -> None:
+    timeline = Timeline(WallClock())
+    far = FarWorld("sim", world.server.address, timeline=timeline, join=True)
+    sent: list[tuple[int, int]] = []
+    far.hear("logger.log", lambda payload, sent_ns: sent.append((int(payload), sent_ns)))
+    pin = world.rig.wiring.datagram_pin("logger.log")
+    world.do(lambda: pin.send(b"%d" % world.clock.now))  # a time tag, as a tracker writes it
+    assert timeline.clock.wait(timeline.clock.now + 2 * s, lambda: bool(sent))
+    tag_ns, sent_ns = sent[0]
+    assert abs(sent_ns - tag_ns) < 10 * us
+    assert timeline.clock.began_ns <= tag_ns <= timeline.clock.now
+    assert timeline.mark_ns >= timeline.clock.began_ns
+    far.close()
+
+
+def test_a_world_of_another_pace_is_not_joined(world: World) -> None:
+    timeline = Timeline(WallClock(factor=0.5))
+    with pytest.raises(InstrumentError, match="same rig file with the same --set"):
+        FarWorld("sim", world.server.address, timeline=timeline, join=True)
+
+
+def test_a_world_that_began_later_than_the_test_is_not_joined(world: World) -> None:
+    timeline = Timeline(WallClock())
+    timeline.clock.join(Instant(3_600 * s, boot_ns()))
+    with pytest.raises(ClockError, match="start the other program before the test"):
+        FarWorld("sim", world.server.address, timeline=timeline, join=True)
+
+
+def test_a_vehicle_that_has_flown_is_a_new_one_for_the_next_test(world: World) -> None:
+    first = Bench(world)
+    first.far.plant.start()
+    flown = world.rig.plant_host
+    first.clock.wait(first.clock.now + 2 * s, lambda: flown.model.steps > 2)
+    first.far.close()
+    second = Bench(world)
+    second.far.renew()
+    steps_of_both = lambda: (flown.model.steps, world.rig.plant_host.model.steps)  # noqa: E731
+    before = world.do(steps_of_both)
+    assert before[1] == 0
+    second.far.plant.start()
+    second.clock.wait(second.clock.now + 2 * s, lambda: world.rig.plant_host.model.steps > 2)
+    after = world.do(steps_of_both)
+    assert after[1] > 2
+    assert after[0] == before[0]  # nobody steps the old one any more
+    second.far.close()
+
+
+def test_a_vehicle_that_stands_is_left_as_it_is(world: World, bench: Bench) -> None:
+    plant = world.rig.plant_host
+    bench.far.renew()
+    assert world.rig.plant_host is plant
 
 
 def test_a_late_tick_of_a_world_that_flies_is_one_of_the_test(world: World, bench: Bench) -> None:

@@ -332,3 +332,29 @@ def wiring_of_sensor() -> tuple[Wiring, list[float]]:
     wiring.pin("engine.sensor").follow(lambda: volts[0], 1e3)
     wiring.net("sensor", ["engine.sensor", "box.sensor", "stand.ao"])
     return wiring, volts
+
+
+def test_a_rig_that_is_stripped_keeps_instruments_as_they_are_and_takes_new_articles(
+    wiring: Wiring, clock: VirtualClock
+) -> None:
+    supply, old = wiring.pin("psu.out1"), wiring.pin("box.power")
+    felt: list[float] = []
+    old.on_change(lambda: felt.append(old.volts))
+    wiring.strip({"box"})
+    clock.sleep(0)
+    assert felt == [0.0]  # its plug was pulled
+    assert wiring.pin("psu.out1") is supply
+    assert supply.volts == pytest.approx(28.0, abs=1e-3)
+    assert wiring.targets == ["psu.out1"]
+    wiring.pin("box.power").load(2.7)
+    wiring.net("power", ["psu.out1", "box.power"])
+    assert supply.amps == pytest.approx(-10.0)
+    assert old.amps == 0.0
+
+
+def test_contacts_between_instruments_join_the_new_nets_of_a_rig_that_was_stripped(wiring: Wiring) -> None:
+    wiring.contact("psu.out1", "matrix.row", 0.1).close()
+    wiring.strip({"box"})
+    wiring.pin("box.other").load(9.8)
+    wiring.net("row", ["matrix.row", "box.other"])
+    assert wiring.pin("matrix.row").volts == pytest.approx(27.44, rel=1e-3)
