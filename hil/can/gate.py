@@ -22,8 +22,38 @@ class Ruling(NamedTuple):
 
     refusal: str = ""
     """Why it may not pass; "" when it may."""
-    energises: str = ""
-    """The message, when it energises something; "" when it does not."""
+    message: str = ""
+    """Its message; "" for none of the database."""
+    energises: bool = False
+    """Whether it energises something, so that the interlock is asked first."""
+
+
+class Live:
+    """Which messages energise something now, by the last frame of each that passed."""
+
+    def __init__(self) -> None:
+        self._messages: set[str] = set()
+
+    def begins(self, ruling: Ruling) -> bool:
+        """Whether a frame would energise what is not energised yet."""
+        return ruling.energises and ruling.message not in self._messages
+
+    def passed(self, ruling: Ruling) -> bool:
+        """A frame has passed; whether nothing is energised any more because of it."""
+        if ruling.energises:
+            self._messages.add(ruling.message)
+            return False
+        was_live = ruling.message in self._messages
+        self._messages.discard(ruling.message)
+        return was_live and not self._messages
+
+    def clear(self) -> None:
+        """The safe sequence has run."""
+        self._messages.clear()
+
+    def __bool__(self) -> bool:
+        """Whether anything is energised."""
+        return bool(self._messages)
 
 
 class CanGate:
@@ -65,13 +95,13 @@ class CanGate:
             return Ruling(f"{what} is not on the list of what may be sent on bus {self.name}{listed}")
         when = self._energising.get(found.name)
         if when is None:
-            return Ruling()
+            return Ruling("", found.name)
         try:
             values = found.decode(frame.data, decode_choices=False, allow_excess=False)
         except DecodeError as problem:
             return Ruling(f"{frame} cannot be read as {found.name}, which can energise: {problem}")
         energises = not when or any(values[signal] in allowed for signal, allowed in when.items())  # type: ignore[index,call-overload]  # a plain message decodes to a dictionary
-        return Ruling("", found.name if energises else "")
+        return Ruling("", found.name, energises)
 
 
 def _listed(database: Database, patterns: Iterable[str]) -> Iterable[str]:

@@ -248,10 +248,18 @@ class Assembly:
         gate, ask = self._blueprint.bus_gates.get(name), _asking(self._rig, name)
         if gate is None:
             return None
+        from hil.can.gate import Live
+
+        live, watched = Live(), self._file.bus[name].is_real
 
         def refusal(frame: Frame) -> str:
             ruling = gate.rule(frame)
-            return ruling.refusal or (ask() if ruling.energises else "")
+            if not watched:
+                live.clear()  # nobody looks at the interlock between two frames: it is asked for each
+            refused = ruling.refusal or (ask() if live.begins(ruling) else "")
+            if not refused:
+                live.passed(ruling)
+            return refused
 
         return refusal
 

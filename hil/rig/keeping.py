@@ -40,8 +40,9 @@ def has_keeper(file: RigFile) -> bool:
 
 
 def kept_resources(file: RigFile) -> dict[str, str]:
-    """VISA resource, or address, of every instrument that the keeper of a rig holds, by name."""
-    return {name: str(table.resource) for name, table in file.instrument.items() if _is_kept(table)}
+    """VISA resource, or address, of all that the keeper of a rig holds, by name; of a bus ``interface:channel``."""
+    found = {name: str(table.resource) for name, table in file.instrument.items() if _is_kept(table)}
+    return found | {name: f"{bus.interface}:{bus.channel}" for name, bus in file.bus.items() if _is_gateway(bus)}
 
 
 def is_leased(file: RigFile) -> bool:

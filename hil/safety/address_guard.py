@@ -35,13 +35,17 @@ class _Place(NamedTuple):
     """None for every port of the host."""
     device: str = ""
     """Its device file, or a pattern of those it may be."""
+    alias: str = ""
+    """A link to it, as a rig file calls it."""
+    network: str = ""
+    """The network interface of a bus."""
 
 
 class AddressGuard:
     """Refuses connections from this process to the addresses of kept instruments.
 
     Args:
-        resources: VISA resource of every kept instrument, or address of a card, by name.
+        resources: VISA resource of every kept instrument, address of a card, ``interface:channel`` of a bus, by name.
         doors: where the keeper offers it.
     """
 
@@ -72,7 +76,13 @@ class AddressGuard:
             host, port = address[:2] if len(address) >= 2 else ("", 0)
             if isinstance(host, str) and isinstance(port, int):
                 self._refuse(self._reached(host, port), f"{host}:{port}")
-        elif event == "open" and isinstance(found[0], str) and found[0].startswith("/dev/"):
+        elif event == "socket.bind" and isinstance(found[1], tuple):
+            network = next(iter(cast("tuple[object, ...]", found[1])), None)
+            places = (place for place in self._places if place.network and place.network == network)
+            self._refuse(places, f"{network}")
+        elif (
+            event == "open" and isinstance(found[0], str) and (found[0].startswith("/dev/") or self._is_alias(found[0]))
+        ):
             self._refuse(self._opened(found[0]), found[0])
 
     def _reached(self, host: str, port: int) -> Iterator[_Place]:
@@ -81,6 +91,9 @@ class AddressGuard:
         hosts = _addresses(host) if places else frozenset[str]()
         yield from (place for place in places if place.hosts & hosts)
 
+    def _is_alias(self, path: str) -> bool:
+        return any(place.alias == path for place in self._places)
+
     def _opened(self, path: str) -> Iterator[_Place]:
         """The instruments behind a device file, however it is called."""
         name = os.path.realpath(path)
@@ -88,9 +101,11 @@ class AddressGuard:
 
     def _refuse(self, places: Iterator[_Place], what: str) -> None:
         for place in places:
+            is_bus = bool(place.network or place.alias)
+            taken = f'rig.bus("{place.outlet}")' if is_bus else f'rig.instrument("{place.outlet}", ...)'
             raise KeptAddressError(
                 f"{what} is {place.resource}, the address of {place.outlet}, which the keeper holds: it is not opened "
-                f'past the keeper. Take rig.instrument("{place.outlet}", ...), or open '
+                f"past the keeper. Take {taken}, or open "
                 f"{self._doors.get(place.outlet, 'the port of the keeper')} in its place"
             )
 
@@ -100,6 +115,11 @@ def _place(outlet: str, resource: str) -> _Place:
     if resource.startswith("tcp://"):
         host, _, port = resource.removeprefix("tcp://").rpartition(":")
         return _Place(outlet, resource, _addresses(host), frozenset({int(port)}))
+    if "::" not in resource:
+        interface, _, channel = resource.partition(":")
+        if interface == "socketcan":
+            return _Place(outlet, resource, network=channel)
+        return _Place(outlet, resource, device=os.path.realpath(channel), alias=channel)
     kind, _, rest = resource.partition("::")
     fields = rest.split("::")
     if kind.upper().startswith("TCPIP"):

@@ -11,7 +11,8 @@ import select
 from typing import TYPE_CHECKING
 
 from hil.can import step_words
-from hil.can.error_message import TX_TIMEOUT
+from hil.can.error_message import BUS_OFF, TX_TIMEOUT
+from hil.can.gate import Live
 from hil.can.socketcand_words import HI, OK, Words, error_word, frame_word, sent_frame
 from hil.clock import Stopwatch
 from hil.errors import BusError, HilError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from hil.can.database import Database
     from hil.can.frame import Frame
-    from hil.can.gate import CanGate
+    from hil.can.gate import CanGate, Ruling
     from hil.can.kept_bus import KeptBus, Received
     from hil.safety.outlet import Bench, SafeOrder
     from hil.safety.plan import BusPlan
@@ -59,7 +60,7 @@ class GatewayOutlet(KeptPart["BusPlan"]):
         self._raw = False
         self._held: list[bytes] | None = None
         self._since_raw = Stopwatch()
-        self._live: set[str] = set()
+        self._live = Live()
         self._sent: dict[str, Frame] = {}
         """The last frame of each message that went out, for its counter."""
         self._seen: dict[str, tuple[int, Frame]] = {}
@@ -158,6 +159,8 @@ class GatewayOutlet(KeptPart["BusPlan"]):
                 self._tell(_word_of(received))
 
     def _note(self, received: Received) -> None:
+        if received.classes & BUS_OFF and self._live:
+            self._bench.lost(self.plan.name, "the controller is bus-off while something is energised through it")
         if received.frame is not None:
             message = self._database.find(received.frame)
             if message is not None:
@@ -223,32 +226,28 @@ class GatewayOutlet(KeptPart["BusPlan"]):
         refusal = ruling.refusal
         if not refusal and not self._bench.progressing():
             refusal = "the rig is being made safe"
-        if not refusal and ruling.energises and ruling.energises not in self._live:
+        if not refusal and self._lent:
+            refusal = "an operator has the rig"
+        if not refusal and self._live.begins(ruling):
             refusal = self._bench.why_not_energise(self.plan.name)
             if not refusal:
-                self._bench.note("energised", outlet=self.plan.name, message=str(frame), name=ruling.energises)
+                self._bench.note("energised", outlet=self.plan.name, message=str(frame), name=ruling.message)
         if refusal:
             self._refuse(str(frame), refusal)
         elif not self._bench.may_write():
             self._door.drop()
         else:
-            self._forward(frame, ruling.energises)
+            self._forward(frame, ruling)
 
-    def _forward(self, frame: Frame, energises: str) -> None:
+    def _forward(self, frame: Frame, ruling: Ruling) -> None:
         try:
             self._bus.send(frame)
         except BusError as problem:
             self._refuse(str(frame), str(problem))
             return
-        message = self._database.find(frame)
-        name = "" if message is None else message.name
         self._remember(frame)
-        if energises:
-            self._live.add(name)
-        elif name in self._live:
-            self._live.discard(name)
-            if not self._live:
-                self._bench.quiet(self.plan.name)
+        if self._live.passed(ruling):
+            self._bench.quiet(self.plan.name)
 
     def _refuse(self, shown: str, why: str) -> None:
         self._bench.note("refused", outlet=self.plan.name, message=shown, why=why)

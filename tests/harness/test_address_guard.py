@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -114,3 +115,18 @@ def test_other_files_are_free(guarded, tmp_path):
     (tmp_path / "file").write_text("free")
     with open("/dev/null", "rb") as null:  # noqa: PTH123  # a device file that is not the instrument's
         assert null.read() == b""
+
+
+def test_a_kept_bus_is_not_opened_past_the_keeper_by_its_network_interface_or_its_device(guarded, tmp_path):
+    guarded("socketcan:can0")
+    with pytest.raises(KeptAddressError, match=r"can0 is socketcan:can0, .* Take rig\.bus\(\"psu\"\)"):
+        sys.audit("socket.bind", None, ("can0",))  # what binding a CAN socket raises: this kernel may have none
+    sys.audit("socket.bind", None, ("can1",))
+    master, slave = os.openpty()
+    (tmp_path / "bus_a").symlink_to(os.ttyname(slave))
+    guarded(f"slcan:{tmp_path}/bus_a")
+    for path in (f"{tmp_path}/bus_a", os.ttyname(slave)):
+        with pytest.raises(KeptAddressError, match="which the keeper holds"):
+            os.open(path, os.O_RDWR)
+    os.close(slave)
+    os.close(master)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -148,6 +149,22 @@ def test_the_cards_watchdog_opens_its_outputs_when_the_keeper_stands_still(stand
     assert card.level("di_arm").stays(HIGH, for_=500 * ms)  # fed
     rig.outlet._tend = lambda: PATIENCE_S
     stand.await_volts("arm", below=1.0)
+    card.close()
+
+
+def test_in_a_phase_of_hold_and_call_the_card_stays_as_it_is_and_its_watchdog_lets_it(stand, kept):
+    rig = kept(watchdog=WATCHDOG, safe_in={"pressurised": []})
+    rig.begin()
+    card = rig.card()
+    card.switch("do_arm", on=True)
+    rig.do(lambda: rig.keeper.enter("pressurised"))
+    rig.do(lambda: rig.keeper.trip("somebody is gone"))
+    rig.await_state(State.UNSAFE)
+    assert "left as it is, as the rig file says for phase pressurised" in rig.keeper.trouble
+    held = threading.Event()
+    stand.do(lambda: stand.clock.at(stand.clock.now + 400 * ms, held.set))  # longer than the watchdog's time
+    assert held.wait(PATIENCE_S)
+    assert stand.volts("arm") > 20.0
     card.close()
 
 

@@ -134,6 +134,31 @@ def test_an_engine_that_runs_on_whatever_it_is_told_is_unsafe(kept, side):
     assert "'EngineStatus.State' was to read 'OFF' within 200 ms; found 'MAINSTAGE'" in rig.keeper.trouble
 
 
+def test_a_controller_that_is_bus_off_while_something_is_energised_trips(kept, side):
+    rig = kept()
+    rig.begin()
+    test = side(rig)
+    test.valve(1)
+    rig.engine.await_heard(lambda heard: len(heard) == 2)
+    rig.engine.bus.send(can.Message(arbitration_id=0x040, is_error_frame=True, dlc=8, data=bytes(8)))
+    rig.engine.await_heard(lambda heard: heard[-1]["Valve"] == 0)
+    rig.await_state(State.SAFE)
+    assert "bus-off while something is energised" in str(rig.recorded("tripped")[0]["why"])
+
+
+def test_nothing_of_the_test_goes_out_while_an_operator_has_the_rig(kept, side):
+    rig = kept()
+    rig.begin()
+    test = side(rig)
+    rig.outlet.lend()
+    test.valve(0)
+    assert test.await_told(lambda: len(rig.recorded("refused")) == 1)
+    rig.outlet.take_back()
+    test.valve(0)
+    rig.engine.await_heard(lambda heard: len(heard) == 2)
+    assert rig.recorded("refused")[0]["why"] == "an operator has the rig"
+
+
 def test_a_status_of_before_proves_nothing(kept):
     rig = kept(safe=[SAFE[0].model_copy(update={"write": "Ground Wind=0", "within_ms": 200})])
     rig.await_state(State.UNSAFE)
@@ -196,9 +221,9 @@ def test_what_is_no_data_frame_is_none(word):
 def test_the_gate_reads_values_and_not_counters():
     gate = CanGate("bus_a", DATABASE, ["ValveCommand", "Ground"], {"ValveCommand": {"Valve": [1]}, "Ground": {}})
     shut = DATABASE.encode("ValveCommand", {"Valve": 0, "Position": 0.0, "Count": 77})
-    assert gate.rule(shut) == ("", "")
-    assert gate.rule(DATABASE.encode("ValveCommand", {"Valve": 1, "Position": 0.0})).energises == "ValveCommand"
-    assert gate.rule(DATABASE.encode("Ground", {"Wind": 0.0})).energises == "Ground"
+    assert gate.rule(shut) == ("", "ValveCommand", False)
+    assert gate.rule(DATABASE.encode("ValveCommand", {"Valve": 1, "Position": 0.0})) == ("", "ValveCommand", True)
+    assert gate.rule(DATABASE.encode("Ground", {"Wind": 0.0})) == ("", "Ground", True)
     assert "cannot be read as ValveCommand" in gate.rule(Frame(512, b"\0")).refusal
     assert "not on the list" in gate.rule(Frame(512, remote=True)).refusal
     with pytest.raises(BusError, match=r"energising\.EngineStatus may not be sent at all"):
