@@ -59,7 +59,7 @@ class Driver(Closed):
     starts: ClassVar[tuple[str, ...]] = ()
     """Settings that make it play, or ready to, when they are true."""
     modulations: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """Modulation that the instrument makes by itself: the setting that switches it on, by kind, for example FM."""
+    """Modulation that the instrument makes by itself: the header that switches it on, by kind, for example FM."""
 
     name: str
     identity: Identity

@@ -19,7 +19,7 @@ from hil.visa.scpi.parser import parse
 from hil.visa.scpi.tree import Command, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from hil.visa.driver import Driver
     from hil.visa.scpi.parameters import Parameter
@@ -85,8 +85,8 @@ class Gate:
         self.name = name
         self._driver = driver
         self._repertoire = Repertoire(sequences)
-        self._unlisted_modulation = {
-            setting: kind for kind, setting in driver.modulations.items() if kind not in allow_modulation
+        self._own_modulation = {
+            header: kind for kind, header in driver.modulations.items() if kind not in allow_modulation
         }
         self._bounds = Bounds()
         self._tree = Tree()
@@ -97,7 +97,7 @@ class Gate:
         channels = {key.partition("_")[0] for key in limits if key.startswith("out")}
         known = quantities | {f"{channel}_{quantity}" for channel in channels for quantity in quantities}
         self._bounds.narrow(limits, known, name)
-        for header in (*_COMMON, *_COMMON_QUERIES, *_QUERIES, *allow):
+        for header in (*_COMMON, *_COMMON_QUERIES, *_QUERIES, *allow, *self._modulation(settings)):
             self._permit(header)
         for header in driver.loads:
             self._tree.add(Command(header, _ANYTHING, _nothing))
@@ -146,6 +146,15 @@ class Gate:
                     self._permit(f"{entry.command}?")
         return settings
 
+    def _modulation(self, settings: Iterable[Setting[object]]) -> Iterator[str]:
+        """Headers of modulation that no setting declares: all may be asked, what is allowed may be switched on."""
+        known = {setting.command for setting in settings}
+        for header in self._driver.modulations.values():
+            if header not in known:
+                yield f"{header}?"
+                if header not in self._own_modulation:
+                    yield header
+
     def _let_set(self, setting: Setting[object], *, channels: bool) -> None:
         listed: tuple[Parameter[object], ...] = (Channels(_CHANNELS_MAX),) if channels else ()
 
@@ -159,7 +168,7 @@ class Gate:
             refused = next((f"{excess.value:g} is refused: {excess}" for excess in excesses if excess), "")
             if setting.name in self._driver.plays or setting.name in self._driver.starts:
                 return self._played(setting, value, refused)
-            kind = self._unlisted_modulation.get(setting.name)
+            kind = self._own_modulation.get(setting.command)
             if kind is not None and value:
                 return Ruling(f"{setting.header} makes modulation of the instrument's own: {kind} is not allowed here")
             switches = setting.name in self._driver.energising

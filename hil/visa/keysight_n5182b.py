@@ -45,7 +45,9 @@ class KeysightN5182B(RFSigGen):
     loads: ClassVar[tuple[str, ...]] = ("MEMory:DATA", "[SOURce:]RADio#:ARB:SEQuence")
     plays: ClassVar[tuple[str, ...]] = ("arb_waveform",)
     starts: ClassVar[tuple[str, ...]] = ("arb_enabled",)
-    modulations: ClassVar[Mapping[str, str]] = MappingProxyType({"FM": "fm_enabled"})
+    modulations: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"FM": "[SOURce:]FM#:STATe", "AM": "[SOURce:]AM#:STATe", "PULM": "[SOURce:]PULM:STATe"}
+    )
 
     frequency_hz = Setting(
         "[SOURce:]FREQuency[:CW]",

@@ -38,7 +38,13 @@ watchdog = { enable = "OUTP:PROT:WDOG ON", timeout_ms = 2000.0 }
 driver = "hil.visa.keysight_n5182b:KeysightN5182B"
 resource = "TCPIP0::192.0.2.8::5025::SOCKET"
 hazard = 2
-safe = [{ write = "OUTP OFF", query = "OUTP?", expect = "0" }]
+safe = [
+    { write = "OUTP OFF", query = "OUTP?", expect = "0" },
+    { write = "RAD:ARB OFF", query = "RAD:ARB?", expect = "0" },
+    { write = "FM:STAT OFF", query = "FM:STAT?", expect = "0" },
+    { write = "AM:STAT OFF", query = ":SOURce:AM1:STATe?", expect = "0" },
+]
+allow_modulation = ["PULM"]
 sequences = []
 interlock = [
     { pin = "stand.di_rf", level = "high", path = "uplink" },
@@ -114,7 +120,10 @@ def test_a_guard_that_is_missing_or_is_none_is_refused_by_file_and_line(written,
     ("old", "new", "message"),
     [
         ("sequences = []\n", "", "instrument.siggen.sequences is missing: a KeysightN5182B radiates what it is loaded"),
-        ("sequences = []", 'sequences = []\nallow_modulation = ["PM"]', "a KeysightN5182B makes no PM by itself"),
+        ('["PULM"]', '["PULM", "PM"]', "a KeysightN5182B makes no PM by itself"),
+        ('["PULM"]', "[]", "instrument.siggen.safe does not read PULM:STAT? back"),
+        ('"FM:STAT?"', '"FM:DEV?"', "instrument.siggen.safe does not read FM:STAT? back"),
+        (', query = "RAD:ARB?"', ', query = "RAD:ARB:RETR?"', "instrument.siggen.safe does not read RAD:ARB? back"),
         (", below_v = 1.0 }", ', expect = "0,0,0,0" }', "instrument.psu.safe measures nothing, and its hazard is 2"),
     ],
 )

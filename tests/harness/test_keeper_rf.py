@@ -83,7 +83,9 @@ hazard = 2
 safe = [
     {{ write = "OUTP OFF", query = "OUTP?", expect = "0", within_ms = 500.0 }},
     {{ write = ":RAD:ARB OFF", query = ":RAD:ARB?", expect = "0", within_ms = 500.0 }},
+    {{ write = ":FM:STAT OFF", query = ":FM:STAT?", expect = "0", within_ms = 500.0 }},
 ]
+allow_modulation = ["AM", "PULM"]
 sequences = ["waveforms.toml"]
 interlock = {{ pin = "stand.di_rf_a", level = "high", path = "uplink_a" }}
 cut_by = "psu"

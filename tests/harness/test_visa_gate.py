@@ -174,8 +174,13 @@ def test_modulation_that_is_off_may_be_set_and_asked(message):
 
 
 @pytest.mark.parametrize("message", [b"AM:STAT ON", b"PULM:STAT ON", b"LFO:STAT ON", b"PM:STAT ON", b"FM2:STAT ON"])
-def test_modulation_that_the_driver_does_not_declare_is_refused(message):
+def test_other_modulation_is_refused_where_fm_is_allowed(message):
     assert Gate("siggen", KeysightN5182B, {}, allow_modulation=["FM"]).rule(message).refusal
+
+
+def test_modulation_that_the_driver_does_not_set_may_be_asked_and_allowed():
+    assert generator().rule(b"AM:STAT?").refusal == ""
+    assert Gate("siggen", KeysightN5182B, {}, allow_modulation=["AM"]).rule(b"AM:STAT ON").refusal == ""
 
 
 def test_a_limit_on_a_quantity_the_driver_does_not_have_is_refused():
