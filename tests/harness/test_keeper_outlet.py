@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -236,3 +237,13 @@ def test_an_instrument_that_does_not_answer_what_feeds_its_watchdog_is_lost(inst
     with serving(instrument, desk, watchdog=WATCHDOG):
         assert desk.was_lost.wait(PATIENCE_S)
     assert "*STB? was not answered" in desk.lost_outlets[0]
+
+
+def test_an_outlet_without_a_watchdog_sleeps_while_nobody_says_anything(outlet: Outlet) -> None:
+    thread = next(each for each in threading.enumerate() if each.name == f"outlet {outlet.plan.name}")
+    spent = Path(f"/proc/self/task/{thread.native_id}/schedstat")
+    never = threading.Event()
+    never.wait(1.1)  # longer than an idle outlet sleeps at a time
+    before_ns = int(spent.read_text().split()[0])
+    never.wait(0.2)
+    assert int(spent.read_text().split()[0]) - before_ns < 10_000_000
