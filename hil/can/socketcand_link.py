@@ -1,4 +1,4 @@
-"""The connection of python-can's socketcand client, made to tell when the other side has hung up.
+"""The connection of python-can's socketcand client: it tells when the other side has hung up, and cuts no word in two.
 
 That client takes the end of a connection for silence and reads on for ever.
 """
@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
     import can
 
+_END = b">"
 _PLACE = "_SocketCanDaemonBus__socket"  # nothing public leads to it
 
 
 class ToldSocket:
-    """A socket whose end is an error.
+    """A socket whose end is an error, and that gives whole words.
 
     Args:
         link: the connection.
@@ -25,20 +26,24 @@ class ToldSocket:
     def __init__(self, link: socket.socket) -> None:
         self._link = link
         self._ended = False
+        self._rest = b""
         self.setsockopt = link.setsockopt
         self.fileno = link.fileno
         self.close = link.close
 
     def recv(self, size: int) -> bytes:
-        """Some bytes, at least one.
+        """Some whole words: the client warns of each that the network cut in two.
 
         Raises:
             ConnectionResetError: when the other side has ended the connection.
         """
-        found = b"" if self._ended else self._link.recv(size)
-        self._ended = not found
-        self._demand()
-        return found
+        while True:
+            found = b"" if self._ended else self._link.recv(size)
+            self._ended = not found
+            self._demand()
+            words, end, self._rest = (self._rest + found).rpartition(_END)
+            if end:
+                return words + end
 
     def sendall(self, data: bytes) -> None:
         """Send bytes.

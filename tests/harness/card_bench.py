@@ -132,5 +132,6 @@ class KeptStand(OnClock):
         return StreamCard("stand", self.outlet.door, timeline=Timeline(WallClock()), ports=ports)
 
     def recorded(self, what: str) -> list[dict[str, object]]:
-        """The lines of a kind in the keeper's record."""
+        """The lines of a kind in the keeper's record, with what was noted until now."""
+        self.do(lambda: None)
         return [line for line in read_record(self.folder / "keeper.jsonl") if line["what"] == what]

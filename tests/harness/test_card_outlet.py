@@ -10,14 +10,16 @@ import pytest
 from card_bench import OUTPUTS, WATCHDOG, KeptStand, Stand
 from keeper_bench import PATIENCE_S
 
+from hil.clock import WallClock
 from hil.errors import InstrumentError
 from hil.io import stream
 from hil.io.gate import CardGate, OutputRule
 from hil.io.kept_card import KeptCard
+from hil.io.stream_card import StreamCard
 from hil.safety.keeper import State
 from hil.safety.opening import channels_of
 from hil.safety.plan import SafeStepPlan
-from hil.signal import HIGH
+from hil.signal import HIGH, Timeline
 from hil.units import ms, s
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def test_the_test_has_the_card_as_it_is_with_its_own_stamps(stand, kept):
 
 
 def test_what_is_not_listed_or_beyond_its_bounds_never_reaches_a_pin(stand, kept):
-    rig = kept(reserved=["do_timer"], outputs={**OUTPUTS, "do_timer": OUTPUTS["do_arm"]})
+    rig = kept()
     rig.begin()
     card = rig.card()
     with pytest.raises(InstrumentError, match=r"keeper: 6 V is refused: stand\.ao_heater may be driven to 5 V at most"):
@@ -71,6 +73,19 @@ def test_what_is_not_listed_or_beyond_its_bounds_never_reaches_a_pin(stand, kept
     card.close()
     assert stand.volts("heater") == 0.0
     assert "may be driven to 5 V" in str(rig.recorded("refused")[0]["why"])
+
+
+def test_the_output_that_retriggers_the_hardware_timer_is_the_keepers_alone(stand, kept):
+    rig = kept(reserved=["do_timer"], outputs={**OUTPUTS, "do_*": OUTPUTS["do_l*"]})
+    rig.begin()
+    card = StreamCard("stand", rig.outlet.door, timeline=Timeline(WallClock()), ports=["do_timer"])
+    with pytest.raises(InstrumentError, match=r"stand\.do_timer is moved by the keeper alone"):
+        card.switch("do_timer", on=True)
+    rig.outlet.pulse("do_timer", on=True)
+    stand.await_volts("timer", above=20.0)
+    rig.outlet.pulse("do_timer", on=False)
+    stand.await_volts("timer", below=1.0)
+    card.close()
 
 
 def test_nothing_is_energised_before_a_test_has_begun(stand, kept):
