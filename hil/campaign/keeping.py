@@ -114,7 +114,7 @@ class Keeping:
                 self.kept_on = tuple(self._link.end())
         except UnsafeError as unsafe:
             problem = str(unsafe)
-        if exit_code_of(self.keeper, self.keeper.answer_s) == 0:
+        if exit_code_of(self.keeper, self.keeper.answer_s + self.keeper.leaving_s) == 0:
             return ""
         return unsafe_in(self._folder) or problem or "UNSAFE: the keeper did not end in order; run `hil safe`"
 

@@ -6,6 +6,7 @@ import datetime
 from typing import TYPE_CHECKING
 
 from hil.clock import utc_now
+from hil.doctor.authority import authority
 from hil.doctor.buses import buses
 from hil.doctor.cards import cards
 from hil.doctor.finding import Finding
@@ -39,6 +40,7 @@ def examine(file: RigFile, runs: Path) -> Iterator[Finding]:
         yield finding
     yield from calibrations(file, today)
     yield from paths(file, today)
+    yield from _all("register", lambda: authority(file))
     yield from _all("lease", lambda: lease(file))
     if sound:
         yield from guards(file)

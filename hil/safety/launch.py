@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hil.safety.plan import KeeperPlan
 
 _BEGIN_S = 30.0  # how long a keeper may take to open its instruments and to make the rig safe
+_PLACE_S = 90.0  # how long it may take to give a place at a coordinator of labgrid back
 _ANSWER_S = 30.0  # how long the answer of a keeper may take that did not say
 
 
@@ -34,6 +35,8 @@ class KeeperDoor:
     """Where every hazardous instrument, I/O card and bus is reached, by name."""
     answer_s: float = _ANSWER_S
     """How long its answer may take: the longest safe sequence, and some more [s]."""
+    leaving_s: float = 0.0
+    """How long it may take to give the rig back, after its last answer [s]."""
 
     def dump(self) -> str:
         """As text, for a worker of the same run."""
@@ -54,10 +57,15 @@ def start_keeper(plan: KeeperPlan) -> KeeperDoor:
     """
     child, told = _started(plan)
     if "control" not in told:
-        child.wait(_BEGIN_S)
+        child.wait(_BEGIN_S + leaving_s(plan))
         raise _refusal(plan, told)
     _CHILDREN[told["pid"]] = child
-    return KeeperDoor(told["control"], told["pid"], told["doors"], told["answer_s"])
+    return KeeperDoor(told["control"], told["pid"], told["doors"], told["answer_s"], told["leaving_s"])
+
+
+def leaving_s(plan: KeeperPlan) -> float:
+    """How long a keeper may take to give a rig back once it is safe [s]."""
+    return 0.0 if plan.lab is None else _PLACE_S
 
 
 def run_safe_only(plan: KeeperPlan) -> None:
@@ -68,7 +76,7 @@ def run_safe_only(plan: KeeperPlan) -> None:
         UnsafeError: when the rig could not be confirmed safe.
     """
     child, told = _started(plan)
-    if child.wait(_BEGIN_S) != 0:
+    if child.wait(_BEGIN_S + leaving_s(plan)) != 0:
         raise _refusal(plan, told)
 
 

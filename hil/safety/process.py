@@ -25,7 +25,7 @@ from hil.safety.grant import Grant
 from hil.safety.interlock import Interlocks
 from hil.safety.keeper import Keeper, State
 from hil.safety.keeper_folder import KeeperFolder
-from hil.safety.launch import KeeperDoor
+from hil.safety.launch import KeeperDoor, leaving_s
 from hil.safety.lease import Takeover
 from hil.safety.opening import open_card, open_gateway, open_outlet
 from hil.safety.permits import Permits
@@ -235,7 +235,7 @@ class _Process:
         sequences = [steps for part in self._plan.kept for steps in (part.safe, *part.safe_in.values())]
         within_ms = [sum(step.within_ms for step in steps) for steps in sequences]
         answer_s = max(within_ms, default=0.0) / 1000.0 + _SLACK_S
-        door = KeeperDoor(str(self._folder.control), os.getpid(), doors, answer_s)
+        door = KeeperDoor(str(self._folder.control), os.getpid(), doors, answer_s, leaving_s(self._plan))
         self._folder.announce(door)
         _say(**asdict(door))
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from authority_bench import write_register
 from hypothesis import given
 from hypothesis import strategies as st
 from sim_world import Served, ServedCard
 
+from hil.doctor.authority import authority, why_not_trusted
 from hil.doctor.buses import NetworkLink, buses, judge_link
 from hil.doctor.cards import cards
 from hil.doctor.finding import Finding, as_document, summary
@@ -114,6 +116,25 @@ def written(tmp_path: Path) -> Callable[..., RigFile]:
         return load_rig(tmp_path / "bench.toml")
 
     return write
+
+
+# -- who may arm ----------------------------------------------------------------------------------------------------
+
+
+def test_a_register_that_others_than_root_may_change_fails_on_a_bench(written, tmp_path):
+    write_register(tmp_path).chmod(0o664)
+    found = list(authority(written(**{"[instrument.psu]": '[safety]\nauthority = "authority.toml"\n[instrument.psu]'})))
+    assert _named(found, "register").state == "fail"
+    assert "may change it and so arm" in _named(found, "register").found
+    assert "chmod 0644" in _named(found, "register").remedy
+
+
+def test_what_only_root_may_change_is_trusted():
+    assert why_not_trusted(Path("/etc/passwd")) == ""
+
+
+def test_a_rig_that_asks_for_no_grants_needs_no_register(written):
+    assert _states(authority(written())) == {"register": "skip"}
 
 
 # -- instruments ----------------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,8 +22,8 @@ from hil.cli import main
 from hil.errors import ConfigError
 from hil.rig.keeping import keeper_plan
 from hil.rig.loader import load_rig
-from hil.safety.errors import KeeperError
-from hil.safety.keeper_folder import door_of
+from hil.safety.holder import Holder
+from hil.safety.keeper_folder import door_of, remove_left
 from hil.safety.launch import KeeperLink, exit_code_of, start_keeper
 from hil.safety.lease import status
 from hil.safety.operator_link import OperatorLink
@@ -118,6 +120,23 @@ def test_a_deadline_that_is_no_number_of_seconds_is_a_usage_error(request, mark)
         request.node.ihook.pytest_itemcollected(item=request.node)
 
 
+# -- the keeper's folder ----------------------------------------------------------------------------------------
+
+
+def test_a_keeper_removes_what_one_that_was_killed_left_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    this = Holder.this()
+    holders = {"hil-keeper-gone": replace(this, pid=gone.pid), "hil-keeper-lives": this}
+    for name, holder in holders.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "door.json").write_text(json.dumps({"holder": asdict(holder), "door": {}}))
+    (tmp_path / "hil-keeper-of-somebody").mkdir()
+    remove_left()
+    assert {path.name for path in tmp_path.iterdir()} == {"hil-keeper-lives", "hil-keeper-of-somebody"}
+
+
 # -- hil take ---------------------------------------------------------------------------------------------------
 
 
@@ -160,8 +179,7 @@ def test_the_end_of_its_input_makes_safe_and_ends_the_run(link, tmp_path):
     code, said = take(tmp_path)
     assert code == 0, said
     assert "SAFE-CONFIRMED" in said
-    with pytest.raises(KeeperError, match="ended"):
-        link.begin("the next")
+    assert exit_code_of(link.door) == 0
     assert "Ada Marsh, who had taken the rig over, asked for it" in (tmp_path / "keeper.jsonl").read_text()
 
 
