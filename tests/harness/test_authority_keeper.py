@@ -102,8 +102,10 @@ pins = ["safety_chain.line_out", "stand.load_initiator_bus"]
 ohms = { "stand.load_initiator_bus" = 100.0 }
 """
 _TESTS = """
+import socket
 import pytest
 from hil.errors import InstrumentError
+from hil.safety.errors import KeptAddressError
 from hil.signal import HIGH, LOW
 from hil.units import s
 from hil.visa.classes import DCPower
@@ -126,6 +128,12 @@ def test_not_permitted_any_more(rig, bus):
     with pytest.raises(InstrumentError, match="was not permitted in this test"):
         bus.on()
     assert rig.card("stand").volts("load_initiator_bus").stays(below=1.0, for_=1 * s // 5)
+
+def test_past_the_keeper(rig):
+    _, _, host, _, port, *_ = rig.file.instrument["psu_fire"].resource.split(":")
+    with pytest.raises(KeptAddressError, match="the address of psu_fire"):
+        socket.create_connection((host, int(port)))
+    assert rig.card("stand").volts("load_initiator_bus").stays(below=1.0, for_=1 * s // 50)
 """
 
 
