@@ -16,7 +16,7 @@ from hil.can.facade import Bus
 from hil.can.frame import Frame
 from hil.can.opening import open_bus
 from hil.can.real import open_real
-from hil.can.stamps import StampSource
+from hil.can.stamps import SOURCES
 from hil.clock import WallClock
 from hil.safety.keeper import Keeper, State
 from hil.safety.lease import Lease
@@ -88,24 +88,34 @@ class Engine:
 
 
 class KeptGateway(OnClock):
-    """A keeper that keeps a bus of python-can's virtual interface, with an engine on it."""
+    """A keeper that keeps a bus with an engine on it.
 
-    def __init__(self, folder: Path, **fields: Any) -> None:
+    Args:
+        folder: of its record and lease.
+        near: interface and channel of the keeper; python-can's virtual one, a channel of its own, unless given.
+        far: those of the engine; the same unless given.
+        fields: more of what the rig file says of the bus.
+    """
+
+    def __init__(
+        self, folder: Path, *, near: tuple[str, str] | None = None, far: tuple[str, str] | None = None, **fields: Any
+    ) -> None:
         super().__init__()
         self.folder = folder
-        self.channel = f"gateway_{next(_CHANNELS)}"
+        interface, self.channel = near or ("virtual", f"gateway_{next(_CHANNELS)}")
+        self._far = far or (interface, self.channel)
         self._silence_s = fields.pop("silence_s", 5.0)
         self.open = ""
         """Why the interlock is open."""
         given: dict[str, Any] = {"hazard": 2, "safe": SAFE, "send": ["Valve*"]}
         given["energising"] = {"ValveCommand": {"Valve": [1]}}
         self.plan = BusPlan(
-            name="bus_a", interface="virtual", channel=self.channel, bitrate_bps=500_000, database=str(DBC),
+            name="bus_a", interface=interface, channel=self.channel, bitrate_bps=500_000, database=str(DBC),
             **(given | fields),
         )  # fmt: skip
 
     def build(self) -> Callable[[], None]:
-        self.engine = Engine("virtual", self.channel)
+        self.engine = Engine(*self._far)
         plan = KeeperPlan(
             rig="kept", buses=[self.plan], who="a test", silence_s=self._silence_s, deadline_s=60, hold_s=60, lease_s=5
         )
@@ -141,7 +151,7 @@ class KeptGateway(OnClock):
         options = {"host": "127.0.0.1", "port": self.outlet.port}
         return open_real(
             "bus_a", clock, interface="socketcand", channel=self.channel, bitrate_bps=500_000, options=options,
-            stamps=StampSource.SOFTWARE,
+            stamps=SOURCES[self.plan.interface],
         )  # fmt: skip
 
     def recorded(self, what: str) -> list[dict[str, object]]:
