@@ -29,9 +29,9 @@ def json_schema() -> Json:
     for name, model in (*definitions.items(), ("Tables", schema)):
         if name in _LAYERED:
             model.pop("required", None)
-    step = definitions["InstrumentTable"]["properties"]
-    items = cast("dict[str, Json]", step)["safe"]
-    items["items"] = {"anyOf": [{"type": "string"}, items["items"]]}
+    for table in ("InstrumentTable", "BusTable"):
+        items = cast("dict[str, Json]", definitions[table]["properties"])["safe"]
+        items["items"] = {"anyOf": [{"type": "string"}, items["items"]]}
     properties = cast("Json", schema["properties"])
     schema["properties"] = {
         "extends": {"type": "string", "description": "base file, relative to this one"},

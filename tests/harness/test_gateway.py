@@ -159,6 +159,33 @@ def test_nothing_of_the_test_goes_out_while_an_operator_has_the_rig(kept, side):
     assert rig.recorded("refused")[0]["why"] == "an operator has the rig"
 
 
+class Unplugged:
+    """A bus of python-can whose adapter is not there any more."""
+
+    def recv(self, *_: object) -> None:
+        raise can.CanOperationError("no such device")
+
+    def send(self, *_: object, timeout: float) -> None:
+        raise can.CanOperationError(f"no such device within {timeout} s")
+
+    def shutdown(self) -> None:
+        """There is nothing to shut down."""
+
+
+def test_a_bus_that_is_lost_trips_and_the_safe_sequence_opens_it_anew(kept, side):
+    rig = kept()
+    rig.begin()
+    test = side(rig)
+    test.valve(1)
+    rig.engine.await_heard(lambda heard: len(heard) == 2)
+    before, rig.outlet._bus._bus = rig.outlet._bus._bus, Unplugged()
+    rig.engine.await_heard(lambda heard: heard[-1]["Valve"] == 0)
+    assert rig.await_state(State.SAFE, State.UNSAFE) is State.SAFE
+    assert "cannot be read: no such device" in str(rig.recorded("tripped")[0]["why"])
+    assert "no such device" in str(rig.recorded("reopening")[0]["why"])
+    before.shutdown()
+
+
 def test_a_status_of_before_proves_nothing(kept):
     rig = kept(safe=[SAFE[0].model_copy(update={"write": "Ground Wind=0", "within_ms": 200})])
     rig.await_state(State.UNSAFE)
