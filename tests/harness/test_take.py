@@ -161,7 +161,7 @@ def take(folder: Path, *lines: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_the_command_takes_over_talks_and_hands_back(link, tmp_path):
+def test_the_command_takes_over_talks_and_hands_back_and_an_operator_who_is_gone_trips(link, tmp_path):
     code, said = take(tmp_path, "psu VOLT? (@1)", "psu *RST", "smu X", "help", "hand back")
     assert code == 0, said
     assert "held is test_valves" in said
@@ -171,8 +171,10 @@ def test_the_command_takes_over_talks_and_hands_back(link, tmp_path):
     assert "the keeper has no instrument smu; it has psu" in said
     assert link.take_overs()[0]["by"] == "Ada Marsh"
     assert link.operator == ""
-    link.make_safe()
-    link.end()
+
+    OperatorLink(door_of(link.door.pid), "Bo Lind", "look").close()
+    assert exit_code_of(link.door) == 0
+    assert "Bo Lind, who had taken the rig over, is gone" in (tmp_path / "keeper.jsonl").read_text()
 
 
 def test_the_end_of_its_input_makes_safe_and_ends_the_run(link, tmp_path):
@@ -189,10 +191,3 @@ def test_a_rig_that_nobody_keeps_cannot_be_taken_over(tmp_path, monkeypatch):
     code, said = take(tmp_path)
     assert code == 13
     assert "there is nobody to take it over from" in said
-
-
-def test_an_operator_whose_connection_ends_trips(link, tmp_path):
-    operator = OperatorLink(door_of(link.door.pid), "Ada Marsh", "look")
-    operator.close()
-    assert exit_code_of(link.door) == 0
-    assert "Ada Marsh, who had taken the rig over, is gone" in (tmp_path / "keeper.jsonl").read_text()
