@@ -35,8 +35,8 @@ while True:
 """
 
 
-def median_us(resource: str) -> float:
-    """The median time of a query with pyvisa [us]."""
+def times_us(resource: str) -> tuple[float, float]:
+    """The time of a query with pyvisa: the fastest tenth is faster than the first, half than the second [us, us]."""
     manager = pyvisa.ResourceManager("@py")
     opened = manager.open_resource(resource, read_termination="\n", write_termination="\n", timeout=2000)
     interface = manager.visalib.sessions[opened.session].interface
@@ -47,7 +47,7 @@ def median_us(resource: str) -> float:
         opened.query("VOLT? (@1)")
         taken.append(boot_ns() - began)
     opened.close()
-    return statistics.median(taken) / 1000.0
+    return statistics.quantiles(taken, n=10)[0] / 1000.0, statistics.median(taken) / 1000.0
 
 
 def main() -> None:
@@ -67,12 +67,14 @@ def main() -> None:
         door = start_keeper(plan)
         link = KeeperLink(door)
         link.begin("benchmark")
-        rounds = [(median_us(resource), median_us(door.doors["psu"])) for _ in range(ROUNDS)]
+        rounds = [(times_us(resource), times_us(door.doors["psu"])) for _ in range(ROUNDS)]
         link.end()
     for direct, kept in rounds:
-        print(f"direct {direct:.0f} us, through the keeper {kept:.0f} us: {kept - direct:.0f} us more")
-    more, ratio = (statistics.median(each) for each in zip(*((k - d, k / d) for d, k in rounds), strict=True))
-    print(f"median of {ROUNDS} rounds: {more:.0f} us more, {ratio:.2f} times as long")
+        print(f"direct {direct[1]:.0f} us, through the keeper {kept[1]:.0f} us: {kept[1] - direct[1]:.0f} us more")
+    for index, which in enumerate(("the fastest tenth, which nothing else disturbed", "the median")):
+        pairs = [(direct[index], kept[index]) for direct, kept in rounds]
+        more, ratio = (statistics.median(each) for each in zip(*((k - d, k / d) for d, k in pairs), strict=True))
+        print(f"{which}, {ROUNDS} rounds: {more:.0f} us more, {ratio:.2f} times as long")
     child.kill()
     child.wait()
     threading.Event().wait(0.1)
