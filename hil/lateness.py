@@ -116,21 +116,21 @@ class Lateness:
         if late_ns <= self.allowed_ns:
             self._row = 0
             return
-        self._count()
+        self.late += 1
+        self._row += 1
+        self.late_in_a_row = max(self.late_in_a_row, self._row)
         self._spans.append((due_ns + late_ns, due_ns, late_ns))
         if len(self._spans) > _SPANS_MAX:
             self._spans = _joined(self._spans)
 
     def told(self, span: LateSpan) -> None:
-        """A clock that drives the same loop in another program was late: one late tick of this one."""
-        self.ticks.add(span.late_ns)
-        self._count()
-        insort(self._spans, (span.ran_ns, span.due_ns, span.late_ns))
+        """A clock that drives the same loop in another program was late: one late tick of this one, in no row.
 
-    def _count(self) -> None:
+        Its ticks in time are not told, and what was late at once is one span.
+        """
+        self.ticks.add(span.late_ns)
         self.late += 1
-        self._row += 1
-        self.late_in_a_row = max(self.late_in_a_row, self._row)
+        insort(self._spans, (span.ran_ns, span.due_ns, span.late_ns))
 
     # -- reading ------------------------------------------------------------------------------------------
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from hil.visa.scpi.parameters import Block, Integer, Text
 from hil.visa.scpi.tree import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
 
     from hil.visa.scpi.engine import Engine
     from hil.visa.scpi.parser import Token
@@ -46,6 +48,9 @@ class Signal(NamedTuple):
     offset_hz: float
     amplitude: float
     tones: tuple[tuple[float, float], ...]
+
+
+_Key: TypeAlias = "tuple[bytes, float, int]"  # hash of the samples, sample rate [Hz], how often they are repeated
 
 
 class Memory:
@@ -163,15 +168,37 @@ class Memory:
             ScpiError: -300 for samples that change their nature on the way; the simulation plays stationary
                 segments only.
         """
+        key, data = self._key(step, sample_rate_hz)
+        if key not in self._signals:
+            self._signals[key] = _demodulated(step.name, data, sample_rate_hz, key[2])
+        return self._signals[key]
+
+    def demodulate_aside(self, steps: Iterable[Step], sample_rate_hz: float) -> Callable[[], bool]:
+        """Begin to demodulate steps in a thread of its own, as that takes tens of ms; whether all are done.
+
+        From then on :meth:`signal` gives them at once. What is no signal raises there, as ever.
+        """
+        aside = ThreadPoolExecutor(1, thread_name_prefix="demodulation")
+        coming: dict[_Key, Future[Signal]] = {}
+        for step in steps:
+            key, data = self._key(step, sample_rate_hz)
+            if key not in self._signals and key not in coming:
+                coming[key] = aside.submit(_demodulated, step.name, data, sample_rate_hz, key[2])
+        aside.shutdown(wait=False)
+
+        def are_done() -> bool:
+            if not all(each.done() for each in coming.values()):
+                return False
+            self._signals |= {key: each.result() for key, each in coming.items() if each.exception() is None}
+            return True
+
+        return are_done
+
+    def _key(self, step: Step, sample_rate_hz: float) -> tuple[_Key, bytes]:
+        """What tells a demodulated step from others, and its samples."""
         data = self._waveform(step.name)
         tiles = min(step.repeats, math.ceil(8_192 / step.samples))
-        key = (hashlib.sha256(data).digest(), sample_rate_hz, tiles)
-        if key not in self._signals:
-            samples = iq.decode(data)
-            if not iq.is_stationary(samples, sample_rate_hz):
-                raise ScpiError(-300, f"{step.name} is not stationary; split it into segments to simulate it")
-            self._signals[key] = _rounded(iq.analyse(np.tile(samples, tiles), sample_rate_hz))
-        return self._signals[key]
+        return (hashlib.sha256(data).digest(), sample_rate_hz, tiles), data
 
     # -- inside -------------------------------------------------------------------------------------------
 
@@ -202,6 +229,18 @@ class Memory:
     def _step(self, name: str, repeats: int, marked: bool) -> Step:
         data = self._waveform(name)
         return Step(name, len(data) // _BYTES_A_SAMPLE, repeats, _edges(self._markers[name]) if marked else ())
+
+
+def _demodulated(name: str, data: bytes, sample_rate_hz: float, tiles: int) -> Signal:
+    """What samples are on the carrier.
+
+    Raises:
+        ScpiError: -300 for samples that change their nature on the way.
+    """
+    samples = iq.decode(data)
+    if not iq.is_stationary(samples, sample_rate_hz):
+        raise ScpiError(-300, f"{name} is not stationary; split it into segments to simulate it")
+    return _rounded(iq.analyse(np.tile(samples, tiles), sample_rate_hz))
 
 
 def _file(text: str) -> tuple[str, str]:

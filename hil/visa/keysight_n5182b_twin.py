@@ -23,7 +23,7 @@ from hil.visa.scpi.tree import Command
 from hil.visa.twin import Twin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hil.clock import Clock, Event
     from hil.noise import Streams
@@ -33,6 +33,7 @@ SETTLING_NS = 5 * ms
 """Time from a change of frequency, level or state to the settled output [ns]; not verified."""
 ARB_ON_NS = 20 * ms
 """Time from switching the waveform player on until it waits for its trigger [ns]; design value."""
+_AGAIN_NS = 1 * ms  # when to look again whether demodulation is done [ns]
 TRIGGER_NS = (10 * ms, 40 * ms)
 """Time from a bus trigger to the first sample, shortest and longest [ns]; design value."""
 EXTERNAL_TRIGGER_NS = 1_500
@@ -90,10 +91,14 @@ class _Player:
         if not selected:
             raise ScpiError(-221, "no waveform is selected")
         self._rate_hz = panel.get(KeysightN5182B.arb_sample_rate_hz)
-        self._program = [(step, memory.signal(step, self._rate_hz)) for step in memory.program(selected)]
-        self._reference = max((signal.amplitude for _, signal in self._program), default=0.0) or 1.0
+        steps = memory.program(selected)
+        done: Callable[[], bool] | None = None
+        if self._clock.pace == "virtual":
+            self._load(steps)
+        else:
+            done = memory.demodulate_aside(steps, self._rate_hz)
         self._twin.engine.begin()
-        self._arming = self._clock.at(self._clock.now + ARB_ON_NS, self._armed)
+        self._arming = self._clock.at(self._clock.now + ARB_ON_NS, lambda: self._arm(steps, done))
 
     def switch_off(self) -> None:
         """Stop; the carrier is bare, the marker low."""
@@ -154,9 +159,25 @@ class _Player:
         self.waiting, self.playing = False, True
         self._later(self._clock.now + delay_ns, lambda: self._start(0, self._clock.now))
 
-    def _armed(self) -> None:
+    def _load(self, steps: Sequence[Step]) -> None:
+        self._program = [(step, self._twin.memory.signal(step, self._rate_hz)) for step in steps]
+        self._reference = max((signal.amplitude for _, signal in self._program), default=0.0) or 1.0
+
+    def _arm(self, steps: Sequence[Step], done: Callable[[], bool] | None) -> None:
+        """It is ready; in wall time as soon as it is known what its samples are, which holds up nobody else."""
+        if done is not None and not done():
+            self._arming = self._clock.at(self._clock.now + _AGAIN_NS, lambda: self._arm(steps, done))
+            return
         self._arming = None
         self._twin.engine.finish()
+        try:
+            self._load(steps)
+        except ScpiError as refusal:
+            self._twin.engine.status.report(refusal)
+            return
+        self._armed()
+
+    def _armed(self) -> None:
         if self._twin.panel.get(KeysightN5182B.arb_trigger_type) == "CONT":
             self.playing = True
             self._start(0, self._clock.now)

@@ -136,7 +136,7 @@ def test_a_span_that_another_program_tells_counts_once_and_doubts_what_meets_it(
     lateness = Lateness(1 * ms)
     lateness.tick(50 * ms, 3 * ms)
     lateness.told(LateSpan(10 * ms, 25 * ms, 6 * ms))  # it is heard of later
-    assert lateness.late == 2
+    assert (lateness.late, lateness.late_in_a_row) == (2, 1)
     assert lateness.doubt(20 * ms, 30 * ms)
     assert not lateness.doubt(26 * ms, 49 * ms)
     assert lateness.doubt(51 * ms, 60 * ms)
