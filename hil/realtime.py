@@ -14,6 +14,7 @@ import resource
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,6 +134,20 @@ def request_class(priority: int, *, every_thread: bool = False) -> Grant:
                 os.sched_setscheduler(thread, policy, os.sched_param(priority))
 
     return _attempt(_CLASS, asked, remedy, ask)
+
+
+def same_class() -> Callable[[], object]:
+    """What gives another thread of this process the class of the calling one, when that is a real-time one.
+
+    A thread that holds the interpreter and gets no processor would hold up this one, whatever its class.
+    """
+    if sys.platform != "linux" or os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK != os.SCHED_FIFO:
+        return _as_it_is
+    return partial(request_class, os.sched_getparam(0).sched_priority)
+
+
+def _as_it_is() -> None:
+    """Leave a thread in its class."""
 
 
 def _locked_memory() -> Grant:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
+from hil.realtime import same_class
 from hil.visa import iq
 from hil.visa.keysight_n5182b import REPEATS_MAX, SAMPLES_MIN, STEPS_MAX
 from hil.visa.scpi.arguments import Rest
@@ -178,7 +179,7 @@ class Memory:
 
         From then on :meth:`signal` gives them at once. What is no signal raises there, as ever.
         """
-        aside = ThreadPoolExecutor(1, thread_name_prefix="demodulation")
+        aside = ThreadPoolExecutor(1, "demodulation", initializer=same_class())
         coming: dict[_Key, Future[Signal]] = {}
         for step in steps:
             key, data = self._key(step, sample_rate_hz)
