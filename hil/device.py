@@ -7,6 +7,7 @@ in a separate measurement.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hil.can.protection import Receiver
 
 Value = TypeVar("Value", float, str)
+_WAITING_MAX = 32  # frames of one message that wait to be decoded in wall time; about half a millisecond
 _LOST_CYCLES = 3  # cycle times without a message after which its signals count as lost
 
 
@@ -122,9 +124,14 @@ class _Incoming:
     """One message of an article as it comes in: kept as it is, checked and decoded when one of its signals is read.
 
     Most frames of a rig are never asked about; a frame that is kept costs a small part of one decoded.
+
+    Args:
+        most: frames that wait at most. In wall time thousands of them, decoded when one is asked for, would hold up the
+            clock for tens of ms.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: float) -> None:
+        self._most = most
         self.signals: list[tuple[str, Signal[float] | Signal[str]]] = []
         self.rejected = 0
         """Frames refused because counter or CRC was wrong; of those that have been looked at."""
@@ -142,7 +149,7 @@ class _Incoming:
 
         def arrived(frame: Frame) -> None:
             self._waiting.append((database, receiver, frame))
-            if any(self._watchers):
+            if any(self._watchers) or len(self._waiting) > self._most:
                 self.decode()
 
         return arrived
@@ -260,7 +267,8 @@ class Device(Closed):
                 choices = tuple(map(str, (entry.choices or {}).values()))
                 self._check_named(declared, choices, f"{bus.database.path}: {message_name}.{declared.signal}")
         name = f"{self.name}.{declared.message}.{declared.signal}"
-        incoming = self._wanted.setdefault(message_name, _Incoming())
+        is_paced = self.links.timeline.clock.pace != "virtual"
+        incoming = self._wanted.setdefault(message_name, _Incoming(_WAITING_MAX if is_paced else math.inf))
         signal: Signal[float] | Signal[str] = Signal(
             name, unit, self.links.timeline, max_age_ns=max_age_ns, choices=choices, backlog=incoming.decode
         )

@@ -11,13 +11,13 @@ from hil.can.database import Database
 from hil.can.facade import Bus
 from hil.can.frame import Frame
 from hil.can.wire import CanWire
-from hil.clock import VirtualClock
+from hil.clock import Clock, VirtualClock, WallClock
 from hil.device import Device, Level, Links, Numbers, States
 from hil.errors import BusError, HilError, WiringError
 from hil.faults import Fault
 from hil.noise import Streams
 from hil.signal import Timeline
-from hil.units import ms
+from hil.units import ms, s
 
 DATABASE = Database.load(Path(__file__).parents[2] / "fixtures" / "hil_launcher" / "launcher.dbc")
 BUSES = ("bus_a", "bus_b")
@@ -40,8 +40,8 @@ class Engine(Device):
 class World:
     """Two buses with a tester and an engine on each; ``client`` is made on all or some of them."""
 
-    def __init__(self, database: Database = DATABASE) -> None:
-        self.clock = VirtualClock()
+    def __init__(self, database: Database = DATABASE, clock: Clock | None = None) -> None:
+        self.clock = clock or VirtualClock()
         self.stimuli: list[str] = []
         self.timeline = Timeline(self.clock, lambda what, _: self.stimuli.append(what))
         streams = Streams(1)
@@ -180,3 +180,17 @@ def test_a_multiplexed_message_tells_what_it_carries(tmp_path):
     world.clock.sleep(2 * ms)
     assert (engine.pc_mpa.last.value, engine.speed_rpm.last.value) == (1.0, 1000.0)
     assert len(engine.pc_mpa.history()) == 1
+
+
+@pytest.mark.parametrize(("clock", "most"), [(VirtualClock, 100), (WallClock, 32)])
+def test_in_wall_time_frames_are_decoded_before_a_long_row_of_them_waits(clock, most):
+    world = World(clock=clock())
+    client = Engine("engine", world.links("bus_a"))
+    sender = DATABASE.sender("ENG1_STATUS")
+    for _ in range(100):
+        world.engines["bus_a"].send(sender.frame(STATUS))
+    world.clock.wait(world.clock.now + 5 * s, lambda: world.wires["bus_a"].stats.frames == 100)
+    assert len(client._wanted["ENG1_STATUS"]._waiting) <= most
+    assert len(client.state.history()) == 100
+    for bus in world.buses.values():
+        bus.close()
