@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from hil.errors import InstrumentError
 from hil.io.stream import LINE_MAX
+from hil.realtime import same_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,8 @@ class LineLink:
         clock: the rig clock, on which everything is reported.
         on_line: called with every line, without its line feed.
         on_end: called once with the reason when the connection ends before :meth:`close`.
-        prepare: called first in the reader thread, for example to ask for its scheduling class.
+        prepare: called first in the reader thread, for example to ask for its scheduling class; that of the calling
+            thread unless given.
 
     Raises:
         InstrumentError: for an address that is none, or when nobody answers there.
@@ -48,7 +50,7 @@ class LineLink:
         self._clock = clock
         self._on_line = on_line
         self._on_end = on_end
-        self._prepare = prepare
+        self._prepare = prepare or same_class()
         self._closing = False
         try:
             self._link = socket.create_connection(host_and_port(name, address), timeout=_CONNECT_S)
@@ -73,8 +75,7 @@ class LineLink:
         self._link.close()
 
     def _read(self) -> None:
-        if self._prepare is not None:
-            self._prepare()
+        self._prepare()
         rest = b""
         why = "it was closed by the other side"
         while True:
