@@ -18,10 +18,11 @@ ON_RTL ?= $(BLOCKS) $(ON_BOTH)
 ON_BENCH ?= tests/launcher/test_fts_logic.py tests/launcher/test_fts_rf.py tests/launcher/test_engine_sequence.py
 IN_GUEST ?= tests/launcher/test_fts_logic.py tests/launcher/test_fts_rf.py tests/launcher/test_engine_sequence.py \
 	-k "(reset and fts_a) or (response_time and fts_a) or power_on"
+FILE ?= tests/launcher/test_fts_telemetry.py
 SIZE ?= 1180x1500
 PICTURE ?= docs/images/flight.png
 
-.PHONY: help setup test-kill test-socketcan qualify-processes qualify-mixed test-slow qualify qualify-jitter qualify-rtl equivalence flight-rtl defects test lint format bench pictures flight-picture clean
+.PHONY: help setup test-kill test-socketcan qualify-processes qualify-mixed one-file test-slow qualify qualify-jitter qualify-rtl equivalence flight-rtl defects test lint format bench pictures flight-picture clean
 
 help:
 	@echo "make qualify   run the qualification tests of the reference launcher on the simulated rig, write the report"
@@ -35,6 +36,7 @@ help:
 	@echo "make test-socketcan  SocketCAN on a real kernel, in a guest, and qualification tests over it"
 	@echo "make qualify-processes  tests on wall time, with every part of the rig a program of its own, under the keeper"
 	@echo "make qualify-mixed  one receiver a program of its own in wall time, everything else simulated beside the test"
+	@echo "make one-file  one test file, as it is, simulated, over programs and in the guest, compared (minutes): FILE=$(FILE)"
 	@echo "make test-slow the tests of whole boards on RTL, which take minutes each"
 	@echo "make lint      ruff, pyright and the import contracts"
 	@echo "make format    let ruff format and fix what it can"
@@ -90,6 +92,9 @@ qualify-processes: setup
 
 qualify-mixed: setup
 	@.ci/bench rigs/mixed.toml tests/launcher/test_fts_logic.py tests/launcher/test_fts_rf.py
+
+one-file: setup
+	@.ci/one_file $(FILE) $(if $(SELECT),-k "$(SELECT)")
 
 test-slow: setup
 	@$(BIN)/python -m pytest -n $(WORKERS) $(SLOW)
