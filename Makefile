@@ -85,7 +85,7 @@ test-kill: setup
 
 test-socketcan: setup
 	@$(BIN)/python -m pytest -rs tests/harness/test_socketcan.py
-	@.ci/guest/run tests/socketcan/bench tests/socketcan/guest.toml $(IN_GUEST)
+	@GUEST_LIMIT_S=1800 .ci/guest/run tests/socketcan/bench tests/socketcan/guest.toml $(IN_GUEST)
 
 qualify-processes: setup
 	@.ci/bench rigs/processes.toml $(ON_BENCH)
