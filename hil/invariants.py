@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from hil.limits import Measurement
-    from hil.rig.model import InvariantTable
+    from hil.rig.wire_tables import InvariantTable
     from hil.rig.world import Rig
 
 COUNTERS = ("error_frames", "lost", "tec", "rec", "refused", "state")

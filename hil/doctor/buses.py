@@ -16,7 +16,8 @@ from hil.errors import BusError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hil.rig.model import BusTable, RigFile
+    from hil.rig.model import RigFile
+    from hil.rig.part_tables import BusTable
 
 _PASSIVE = ("socketcan", "udp_multicast", "virtual")  # opening them is no more than opening a socket
 _WARNING = 96  # error counter at which a controller warns (ISO 11898-1)

@@ -12,7 +12,7 @@ from hil.doctor.tables import simulated
 from hil.errors import HilError, InstrumentError
 from hil.io.card import IoCard
 from hil.rig.checks import resolve
-from hil.rig.model import HERE
+from hil.rig.values import HERE
 from hil.safety.sequence import run_sequence
 from hil.units import s
 from hil.visa.driver import Driver

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from hil.doctor.finding import Finding
 from hil.rig.checks import resolve
 from hil.rig.guards import is_unmeasured
-from hil.rig.model import HERE
 from hil.rig.preflight import check_rig
+from hil.rig.values import HERE
 from hil.visa.driver import Driver
 
 if TYPE_CHECKING:

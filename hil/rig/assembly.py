@@ -25,8 +25,8 @@ from hil.jitter import FRAME, MESSAGE, OPERATOR, SAMPLE, Jitter, UnhurriedClock
 from hil.ports import BusAttachment, Ports
 from hil.realtime import request_class
 from hil.rig.card_hazards import SimulatedCardLine
-from hil.rig.model import HERE
 from hil.rig.safe_state import DriverLine
+from hil.rig.values import HERE
 from hil.rig.world import Rig, Sinks
 from hil.units import format_time
 
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from hil.can.real import RealLink
     from hil.can.wire import CanWire
     from hil.rig.blueprint import Blueprint
-    from hil.rig.model import BusTable, InstrumentTable, NetTable, RigFile
+    from hil.rig.model import RigFile
+    from hil.rig.part_tables import BusTable, InstrumentTable
+    from hil.rig.wire_tables import NetTable
     from hil.rtl.source import RtlSource
     from hil.visa.library import SimVisaLibrary
 

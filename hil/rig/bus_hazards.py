@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hil.can.database import Database
-    from hil.rig.model import RigFile, SafeStep
+    from hil.rig.hazard_tables import SafeStep
+    from hil.rig.model import RigFile
 
 
 def can_gate(file: RigFile, name: str, database: Database) -> CanGate:

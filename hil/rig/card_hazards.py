@@ -8,7 +8,7 @@ from hil.errors import ConfigError, HilError
 from hil.io import card_words, stream
 from hil.io.gate import CardGate, OutputRule
 from hil.io.stream_card import StreamCard
-from hil.rig.model import HERE
+from hil.rig.values import HERE
 from hil.toml_lines import did_you_mean
 from hil.units import ms
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from hil.clock import Clock
     from hil.io.card import IoCard
-    from hil.rig.model import InstrumentTable, RigFile, SafeStep, Watchdog
+    from hil.rig.hazard_tables import SafeStep, Watchdog
+    from hil.rig.model import RigFile
+    from hil.rig.part_tables import InstrumentTable
 
 _LOOK_NS = 1 * ms
 

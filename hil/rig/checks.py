@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, cast
 
 from hil.errors import ConfigError
 from hil.rig.hazard_checks import hazards
-from hil.rig.model import HERE, TIMER
+from hil.rig.values import HERE, TIMER
 from hil.toml_lines import did_you_mean, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from hil.rig.hazard_checks import Finding
-    from hil.rig.model import DutTable, InstrumentTable, RigFile, Tables
+    from hil.rig.model import RigFile
+    from hil.rig.part_tables import DutTable, InstrumentTable
+    from hil.rig.tables import Tables
 
 _RESERVED = frozenset({"plant", "rig", "clock", TIMER})
 _IMPORT_ERRORS = (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, OSError, RuntimeError)

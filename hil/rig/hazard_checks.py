@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hil.rig.model import TIMER, BusTable
+from hil.rig.part_tables import BusTable
+from hil.rig.values import TIMER
 from hil.toml_lines import did_you_mean, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from hil.rig.model import InstrumentTable, Place, Tables
+    from hil.rig.model import Place
+    from hil.rig.part_tables import InstrumentTable
+    from hil.rig.tables import Tables
 
 Keys = tuple[str, ...]
 Finding = tuple[Keys, str]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hil.rig.model import BusTable, InstrumentTable, RigFile
+    from hil.rig.model import RigFile
+    from hil.rig.part_tables import BusTable, InstrumentTable
     from hil.safety.plan import Level
 
 _DEADLY = 3  # the hazard of what can kill

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hil.errors import ConfigError
 from hil.rig.hazards import action_of, interlocks_for, readable_interlocks
-from hil.rig.model import HERE
+from hil.rig.values import HERE
 from hil.rig.waveforms import allowed_waveforms
 from hil.safety.plan import (
     BusPlan,
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from hil.rig.model import BusTable, InstrumentTable, Phase, RigFile, SafeStep, Watchdog
+    from hil.rig.hazard_tables import SafeStep, Watchdog
+    from hil.rig.model import RigFile
+    from hil.rig.part_tables import BusTable, InstrumentTable
+    from hil.rig.values import Phase
     from hil.safety.plan import Level
 
 

@@ -18,19 +18,9 @@ from pydantic import ValidationError
 from hil.errors import ConfigError
 from hil.rig.checks import cross_check
 from hil.rig.hazard_checks import loosened
-from hil.rig.model import (
-    ALTERNATIVES,
-    NAMED_TABLES,
-    NAMES_IN_BASE,
-    OVERLAY_KEYS,
-    PATH_KEYS,
-    TABLES,
-    Place,
-    RigFile,
-    SourceFile,
-    Tables,
-)
+from hil.rig.model import Place, RigFile, SourceFile
 from hil.rig.refusals import existing, in_words, key_names, misspelt
+from hil.rig.tables import ALTERNATIVES, NAMED_TABLES, NAMES_IN_BASE, OVERLAY_KEYS, PATH_KEYS, TABLES, Tables
 from hil.toml_lines import did_you_mean, dotted, load_toml
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from hil.rig.model import OVERLAY_KEYS, SUB_TABLES, TABLES, UNIT_SUFFIXES
+from hil.rig.tables import OVERLAY_KEYS, SUB_TABLES, TABLES
+from hil.rig.values import UNIT_SUFFIXES
 from hil.toml_lines import did_you_mean, dotted, nearest
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from hil.rig.model import Table
+    from hil.rig.values import Table
 
 
 def existing(tree: object, keys: tuple[str | int, ...]) -> tuple[str | int, ...]:

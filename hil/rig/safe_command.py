@@ -17,7 +17,7 @@ from hil.safety.launch import run_safe_only
 from hil.safety.tenancy import Tenancy
 
 if TYPE_CHECKING:
-    from hil.rig.model import Phase
+    from hil.rig.values import Phase
 
 
 @click.command()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args
 
 from hil.errors import ConfigError
-from hil.rig.model import Phase
+from hil.rig.values import Phase
 from hil.safety.sequence import run_sequence
 from hil.toml_lines import did_you_mean
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from hil.clock import Clock
-    from hil.rig.model import BusTable, InstrumentTable
+    from hil.rig.part_tables import BusTable, InstrumentTable
     from hil.safety.sequence import Line
     from hil.visa.driver import Driver
 

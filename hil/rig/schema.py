@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from hil.rig.model import NAMED_TABLES, OVERLAY_KEYS, SUB_TABLES, TABLES, Tables
+from hil.rig.tables import NAMED_TABLES, OVERLAY_KEYS, SUB_TABLES, TABLES, Tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydantic.fields import FieldInfo
 
-    from hil.rig.model import Table
+    from hil.rig.values import Table
 
 _LAYERED = frozenset(model.__name__ for model in TABLES.values()) | {"Tables"}
 """Models whose required keys may stand in another layer, so that a single file need not have them."""

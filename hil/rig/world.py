@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from hil.io.cable import Cable
     from hil.io.far_world import FarPlant
     from hil.jitter import Jitter
-    from hil.rig.model import PathTable, RigFile
+    from hil.rig.model import RigFile
     from hil.rig.plant_host import PlantHost
+    from hil.rig.wire_tables import PathTable
     from hil.rtl.build import Built
     from hil.rtl.host import FpgaHost
     from hil.rtl.trace import PortTrace

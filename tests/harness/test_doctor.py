@@ -27,7 +27,7 @@ from hil.doctor.queries import is_query, query_forms
 from hil.doctor.tables import calibrations, paths, rig_file
 from hil.errors import InstrumentError
 from hil.rig.loader import load_rig
-from hil.rig.model import BusTable
+from hil.rig.part_tables import BusTable
 from hil.safety.lease import Lease, Takeover
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hil.rig.model import ALTERNATIVES, OVERLAY_KEYS, PATH_KEYS, SUB_TABLES, TABLES
 from hil.rig.refusals import key_names
 from hil.rig.schema import json_schema, key_table
+from hil.rig.tables import ALTERNATIVES, OVERLAY_KEYS, PATH_KEYS, SUB_TABLES, TABLES
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- keys: printed by `hil rig schema --table` -->\n", "<!-- end of keys -->"
