@@ -232,7 +232,7 @@ class Assembly:
 
         rig, table = self._rig, self._file.bus[name]
         rng = rig.streams.stream(name, "wire")
-        log = _line_for(self._sinks.frame, name)
+        log = _line_for(self._sinks.frame, name) if self._sinks.keeps_frames else None
         wire = self._wires[name] = CanWire(
             rig.clock,
             _wire_name(name, table),

@@ -78,6 +78,11 @@ class Sinks:
     covered: Callable[[str, Path, Built], None] = _nothing
     """Takes (article, file, design) with the code coverage of one power-up; the file is removed afterwards."""
 
+    @property
+    def keeps_frames(self) -> bool:
+        """Whether frames go anywhere: a line for each takes time that a program of models has better use for."""
+        return self.frame is not _nothing
+
 
 class Rig:
     """An open rig; what the ``rig`` fixture gives, and :func:`hil.rig.assembly.open_rig` makes.
