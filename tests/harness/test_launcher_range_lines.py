@@ -17,6 +17,7 @@ from hil.units import ms
 from hil_launcher.clients.delay_links import EDGES, Edge, links
 from hil_launcher.clients.footprint import Dispersion, Footprint
 from hil_launcher.clients.limit_lines import Area, LimitLine, flight_limit, hazard_area, impact_limit
+from hil_launcher.clients.range_geometry import RangeGeometry
 
 LAUNCHER = Path(__file__).parents[2] / "fixtures" / "hil_launcher"
 PROFILE = Profile.load([LAUNCHER / "profiles" / "range.toml"])
@@ -106,6 +107,16 @@ def test_the_pad_is_on_land_and_the_sea_begins_before_it_matters():
 
 def test_the_hazard_area_lies_inside_the_impact_limit():
     assert all(IMPACT.margin_m(corner) > -10.0 for corner in HAZARD.corners), "a chord is inside its circle"
+
+
+def test_the_closed_area_is_the_sea_area_and_the_exclusion_radius_around_the_pad():
+    geometry = RangeGeometry.of(PROFILE)
+    assert geometry.closed_margin_m((0.0, 0.0)) == 1_000.0
+    assert geometry.closed_margin_m(at(120.0, 900.0)) == pytest.approx(100.0)
+    assert geometry.closed_margin_m(at(120.0, 1_100.0)) == pytest.approx(-100.0)
+    far = at(338.6, 1_500.0)
+    assert geometry.closed_margin_m(far) == HAZARD.margin_m(far) > 0.0
+    assert geometry.closed_margin_m(at(338.6, 3_000.0)) == pytest.approx(-700.0, abs=10.0)
 
 
 def test_the_range_computer_was_loaded_with_the_flight_limit_of_the_profile():
