@@ -111,7 +111,7 @@ def test_a_private_key_that_others_may_read_is_refused(tmp_path):
 
 
 def status(code: int = 0) -> str:
-    done = CliRunner().invoke(status_command(lambda rig: rig.removesuffix(".toml")), ["bench.toml"])
+    done = CliRunner().invoke(status_command(lambda rig: rig.removesuffix(".toml"), lambda _: None), ["bench.toml"])
     assert done.exit_code == code, done.output
     return done.output
 
