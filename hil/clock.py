@@ -477,8 +477,8 @@ class WallClock(Clock):
     Args:
         factor: rig seconds per wall second; 1.0 is real time.
         max_lateness_ns: lateness [ns] of rig time beyond which a tick is late.
-        late_max: late ticks a run may have; None for any number.
-        late_in_a_row_max: late ticks in a row a run may have; None for any number.
+        late_max: late ticks a test may have; None for any number.
+        late_in_a_row_max: late ticks in a row a test may have; None for any number.
         slack_ns: timer slack, wall time [ns] that the clock sleeps at least when it sleeps: what becomes due meanwhile
             is run together, each at its own time and late by so much at most. Waking costs more than most events.
     """

@@ -88,8 +88,8 @@ class Lateness:
 
     Args:
         allowed_ns: lateness [ns] up to which a tick counts as on time.
-        late_max: late ticks a run may have; None for any number.
-        late_in_a_row_max: late ticks in a row a run may have; None for any number.
+        late_max: late ticks a test may have; None for any number.
+        late_in_a_row_max: late ticks in a row a test may have; None for any number.
     """
 
     def __init__(
@@ -183,12 +183,12 @@ class Lateness:
         )
 
     def beyond_limit(self) -> str:
-        """Why the whole run is inconclusive: more late ticks, or more in a row, than it may have; else empty."""
+        """Why all that ran on this clock is inconclusive: more late ticks than it may have, or in a row; else empty."""
         over: list[str] = []
         if self.late_max is not None and self.late > self.late_max:
-            over.append(f"{self.late} late ticks, a run may have {self.late_max}")
+            over.append(f"{self.late} late ticks, a test may have {self.late_max}")
         if self.late_in_a_row_max is not None and self.late_in_a_row > self.late_in_a_row_max:
-            over.append(f"{self.late_in_a_row} late ticks in a row, a run may have {self.late_in_a_row_max}")
+            over.append(f"{self.late_in_a_row} late ticks in a row, a test may have {self.late_in_a_row_max}")
         return f"the clock could not keep its pace: {' and '.join(over)} ({self.summary()})" if over else ""
 
     def _worst_in(self, begin_ns: int, end_ns: int) -> tuple[int, int] | None:

@@ -66,6 +66,8 @@ def _counts(run: RunSession, finalised: Finalised) -> list[str]:
         f"evidence class {run.file.evidence_class}, seed {run.seed}, head {finalised.head[:16]}",
         f"evidence: {_relative(run.folder)}",
     ]
+    if counted.too_late:
+        lines.insert(1, counted.too_late)
     if run.development:
         lines.insert(1, f"DEVELOPMENT RUN, qualifies nothing: {'  '.join(run.development)}")
     return lines + [f"ERROR: {finding}" for finding in finalised.findings]

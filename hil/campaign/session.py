@@ -189,6 +189,7 @@ class RunSession:
             seed=self.seed,
             development=self.development,
             profiles=self.profile.documents(),
+            late_max=None if self.file.rig.is_virtual else self.file.rig.run_late_ticks_max,
         )
 
     def plan(self, nodeids: Sequence[str], requirements: Mapping[str, Sequence[str]] | None = None) -> None:

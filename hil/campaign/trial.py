@@ -399,12 +399,14 @@ class Trial(Closed):
             self.coverage.close()
         except HilError as problem:
             found.verdict, found.reason = Verdict.ERROR, f"coverage: {problem}"
+        late: dict[str, int] = {}
         if self.rig is not None:
             self._keep_signals(self.rig)
             if found.verdict not in (Verdict.PASS, Verdict.NOT_RUN):
                 self._keep_waves(self.rig)
             if isinstance(self.rig.clock, WallClock):
                 self.note("lateness", **asdict(self.rig.clock.lateness.summary()))
+                late["late"] = self.rig.clock.lateness.late
             for name, fpga in self.rig.fpgas.items():
                 self.note("simulated", name=name, cycles=fpga.cycles, **fpga.inside)
         for log in self._logs.values():
@@ -416,6 +418,7 @@ class Trial(Closed):
             message=found.message,
             t_ns=now,
             duration_ns=self._duration_ns,
+            **late,
         )
         self._recorder.sync()
         self._recorder.close()

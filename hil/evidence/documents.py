@@ -67,6 +67,7 @@ class RunHeader:
         seed: the seed of all random streams.
         title: what the run is about, for the report's head.
         development: the ``--set KEY=VALUE`` of this run; anything here makes it a development run.
+        late_max: how many late ticks the clocks of all tests may have together; None for any number.
         profiles: what :meth:`hil.profile.Profile.documents` says of the profiles.
 
     Raises:
@@ -79,6 +80,7 @@ class RunHeader:
     title: str = ""
     development: tuple[str, ...] = ()
     profiles: Sequence[Mapping[str, str]] = ()
+    late_max: int | None = None
 
     def __post_init__(self) -> None:
         if self.evidence_class not in EVIDENCE_CLASSES:
@@ -94,6 +96,7 @@ class RunHeader:
             "title": self.title,
             "development": list(self.development),
             "profiles": [dict(profile) for profile in self.profiles],
+            **({} if self.late_max is None else {"late_max": self.late_max}),
         }
 
 

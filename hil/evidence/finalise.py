@@ -128,7 +128,7 @@ def finalise(
             if reached is not None:
                 joiner.write("coverage", **reached.fields())
             judged = None if reached is None else coverage_verdict(reached.fields())
-            counted = tally(len(plan), joiner.segments, unsafe=bool(unsafe), coverage=judged)
+            counted = tally(len(plan), joiner.segments, unsafe=bool(unsafe), coverage=judged, late_max=header.late_max)
             joiner.write("stop", run=True, verdict=counted.outcome.value, unsafe=unsafe, **counted.counts())
         scanned = scan_events(run_dir)
         write_whole(run_dir / MANIFEST, manifest_bytes(build_manifest(run_dir, scanned)))
@@ -190,7 +190,7 @@ class _Joiner:
         link |= {"index": index, "nodeid": nodeid, "attempt": attempt}
         self.write("link", documents=segment.documents, head=segment.head, **link)
         self._events.write(segment.content)  # the link's own hash stays the head: it binds these lines and all before
-        self.segments.append(Segment(index, nodeid, attempt, segment.verdict))
+        self.segments.append(Segment(index, nodeid, attempt, segment.verdict, segment.late))
         if segment.part in self._unattached:
             self._unattached.remove(segment.part)
             self._attach(segment.part)

@@ -18,6 +18,7 @@ from hil.evidence.fields import Fields
 from hil.evidence.folder import EVENTS, IDENTITY, MANIFEST, PARTS, PLAN, require_run
 from hil.evidence.identity import read_identity
 from hil.evidence.records import Attachment, Attempt, Channel, Check, Event, LimitSource, Measured, Test
+from hil.evidence.scan import late_max_of
 from hil.evidence.segments import segments_of
 from hil.evidence.tally import Segment, Tally, tally
 from hil.limits import Verdict
@@ -84,7 +85,9 @@ def read_run(run_dir: Path) -> Run:
     header, identity = Fields(raw.header, EVENTS), read_identity(run_dir)
     tests = tuple(_tests(raw))
     segments = [
-        Segment(test.index, test.nodeid, attempt.number, attempt.verdict) for test in tests for attempt in test.attempts
+        Segment(test.index, test.nodeid, attempt.number, attempt.verdict, attempt.late)
+        for test in tests
+        for attempt in test.attempts
     ]
     unsafe = Fields(raw.stop, EVENTS).text("unsafe", "")
     judged = coverage_verdict(raw.coverage)
@@ -100,7 +103,14 @@ def read_run(run_dir: Path) -> Run:
             for each in header.tables("profiles")
         ),
         tests=tests,
-        tally=tally(len(raw.plan), segments, unsafe=bool(unsafe), finished=finished, coverage=judged),
+        tally=tally(
+            len(raw.plan),
+            segments,
+            unsafe=bool(unsafe),
+            finished=finished,
+            coverage=judged,
+            late_max=late_max_of(raw.header),
+        ),
         unsafe=unsafe,
         finished=finished,
         head=raw.head,
@@ -237,6 +247,7 @@ def _attempt(raw: _RawAttempt) -> Attempt:
         message=stop.text("message", ""),
         duration_ns=stop.integer("duration_ns", stop.integer("t_ns", 0)),
         torn=raw.torn,
+        late=stop.integer("late", 0),
         measurements=tuple(measured_of(fields) for fields in by_kind.get("measurement", [])),
         checks=tuple(_check(fields) for fields in events if fields.text("what") == "check"),
         events=tuple(_event(fields) for fields in events if fields.text("what") not in ("check", *KINDS)),

@@ -38,7 +38,7 @@ def tally_of(scanned: Scanned) -> Tally:
     """Count what a chain holds."""
     unsafe = bool(scanned.stop and scanned.stop.get("unsafe"))
     coverage = coverage_verdict(scanned.coverage)
-    return tally(len(scanned.planned), scanned.segments, unsafe=unsafe, coverage=coverage)
+    return tally(len(scanned.planned), scanned.segments, unsafe=unsafe, coverage=coverage, late_max=scanned.late_max)
 
 
 def build_manifest(run_dir: Path, scanned: Scanned) -> Document:

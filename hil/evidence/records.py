@@ -152,6 +152,7 @@ class Attempt:
         message: what the test said when it failed.
         duration_ns: virtual time [ns] that it took.
         torn: whether its last line was never finished.
+        late: late ticks of its clock.
         measurements: in the order they were taken.
         checks: in the order they were judged.
         events: everything else, in order.
@@ -171,6 +172,7 @@ class Attempt:
     message: str
     duration_ns: int
     torn: bool = False
+    late: int = 0
     measurements: tuple[Measured, ...] = field(default=(), repr=False)
     checks: tuple[Check, ...] = field(default=(), repr=False)
     events: tuple[Event, ...] = field(default=(), repr=False)

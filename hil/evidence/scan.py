@@ -42,6 +42,7 @@ class Scanned:
         planned: ids of the planned tests, in order.
         attachments: line number and document of each attachment.
         coverage: the ``coverage`` document of the run, or None.
+        late_max: how many late ticks its tests may have together, or None.
         stop: the ``stop`` document of the run, or None.
         documents: number of lines.
         head: hash of the last line.
@@ -52,6 +53,7 @@ class Scanned:
     planned: list[str] = field(default_factory=list[str])
     attachments: list[tuple[int, Document]] = field(default_factory=list[tuple[int, Document]])
     coverage: Document | None = None
+    late_max: int | None = None
     stop: Document | None = None
     documents: int = 0
     head: str = GENESIS
@@ -72,6 +74,7 @@ class ChainScan:
         self._expected = GENESIS
         self._spine = GENESIS
         self._verdict: Verdict | None = None
+        self._late = 0
         self._start: Document = {}
         self._attempts: set[str] = set()
 
@@ -113,6 +116,7 @@ class ChainScan:
         if result.stop is not None:
             self._find(f"a {kind!r} document stands after the run's stop document: it was added")
         if result.documents == 1:
+            result.late_max = late_max_of(document)
             if kind != "start" or document.get("run") is not True or document.get("format") != FORMAT:
                 self._find(f"the first document is not the start of a run in format {FORMAT}")
         elif kind == "link":
@@ -140,7 +144,7 @@ class ChainScan:
             self._find(f"links {attempt} a second time")
         self._attempts.add(attempt)
         self._link, self._left = link, documents if isinstance(documents, int) and documents > 0 else 0
-        self._verdict, self._start = None, {}
+        self._verdict, self._late, self._start = None, 0, {}
         if self._left:
             self._expected = GENESIS
         if not self._left and link.get("attempt"):
@@ -152,7 +156,7 @@ class ChainScan:
             for key in ("nodeid", "attempt"):
                 if document.get(key) != self._link.get(key):
                     self._find(f"{key} is {document.get(key)!r}, but it was linked as {self._link.get(key)!r}")
-        self._verdict = stop_verdict(document)
+        self._verdict, self._late = stop_verdict(document), stop_late(document)
         self._left -= 1
         if not self._left:
             self._expected = self._spine
@@ -168,6 +172,7 @@ class ChainScan:
                 str(self._link.get("nodeid")),
                 attempt if isinstance(attempt, int) else 0,
                 self._verdict,
+                self._late,
             )
         )
 
@@ -180,3 +185,15 @@ def stop_verdict(document: Document) -> Verdict | None:
         return Verdict(str(document.get("verdict")))
     except ValueError:
         return None
+
+
+def stop_late(document: Document) -> int:
+    """The late ticks that a test's ``stop`` document tells; 0 for every other document."""
+    late = document.get("late") if document.get("doc") == "stop" else None
+    return late if isinstance(late, int) else 0
+
+
+def late_max_of(header: Document) -> int | None:
+    """How many late ticks a run may have, as its first document says; None where none is given."""
+    found = header.get("late_max")
+    return found if isinstance(found, int) else None

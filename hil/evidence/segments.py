@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hil.evidence.chain import GENESIS, line_hash
 from hil.evidence.documents import Document, decode
 from hil.evidence.folder import PARTS, Part, part_named
-from hil.evidence.scan import Finding, stop_verdict
+from hil.evidence.scan import Finding, stop_late, stop_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +37,7 @@ class Written:
         part: test and attempt, or None when it does not say.
         nodeid: the test, or None when it does not say.
         verdict: the verdict of its ``stop`` document, or None when the recording breaks off.
+        late: late ticks of its clock, as that document says.
     """
 
     file: str
@@ -46,6 +47,7 @@ class Written:
     part: Part | None = None
     nodeid: str | None = None
     verdict: Verdict | None = None
+    late: int = 0
 
     @property
     def name(self) -> str:
@@ -112,7 +114,7 @@ def split_segments(file: str, content: bytes) -> Iterator[Written]:
                 line += content.count(b"\n", begin, first)
             begin, start = first, document
         if document.get("doc") == "stop":
-            yield _written(file, line, content[begin:after], start, verdict=stop_verdict(document))
+            yield _written(file, line, content[begin:after], start, stop=document)
             line += content.count(b"\n", begin, after)
             begin, start = after, {}
     if begin < len(content):
@@ -151,12 +153,13 @@ def _edges(content: bytes, whole: int) -> Iterator[tuple[int, int, Document]]:
 
 
 def _written(
-    file: str, line: int, content: bytes, start: Document, *, torn: bytes = b"", verdict: Verdict | None = None
+    file: str, line: int, content: bytes, start: Document, *, torn: bytes = b"", stop: Document | None = None
 ) -> Written:
     nodeid = start.get("nodeid")
     return Written(
         file=file, line=line, content=content, torn=torn, part=_part(start),
-        nodeid=nodeid if isinstance(nodeid, str) else None, verdict=verdict,
+        nodeid=nodeid if isinstance(nodeid, str) else None, verdict=stop_verdict(stop or {}),
+        late=stop_late(stop or {}),
     )  # fmt: skip
 
 

@@ -22,12 +22,14 @@ class Segment:
         nodeid: the test.
         attempt: 1 for the first.
         verdict: the verdict of its ``stop`` document, or None when the recording breaks off.
+        late: late ticks of its clock, as that document says.
     """
 
     index: int | None
     nodeid: str
     attempt: int
     verdict: Verdict | None
+    late: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,8 @@ class Tally:
         unplanned: tests that were recorded without being planned.
         verdicts: number of tests by verdict, of all verdicts.
         outcome: what the run comes to.
+        late: late ticks of all attempts together.
+        late_max: how many the run may have; None where none is given.
     """
 
     planned: int
@@ -47,6 +51,15 @@ class Tally:
     unplanned: int
     verdicts: dict[str, int]
     outcome: Outcome
+    late: int = 0
+    late_max: int | None = None
+
+    @property
+    def too_late(self) -> str:
+        """Why the whole run is inconclusive: its clocks were late too often; empty when they were not."""
+        if self.late_max is None or self.late <= self.late_max:
+            return ""
+        return f"the clocks of this run were late {self.late} times, it may be {self.late_max}: the host is too slow"
 
     @property
     def complete(self) -> bool:
@@ -82,6 +95,7 @@ def tally(
     unsafe: bool = False,
     finished: bool = True,
     coverage: Verdict | None = None,
+    late_max: int | None = None,
 ) -> Tally:
     """Count a run.
 
@@ -92,7 +106,9 @@ def tally(
         finished: whether the run was finalised.
         coverage: whether the run reached its coverage goals; None when it was not judged by them. Where no test
             ran, there is nothing to judge.
+        late_max: how many late ticks all attempts may have together; beyond it the run is INCONCLUSIVE at best.
     """
+    segments = list(segments)
     attempts: dict[int, list[Verdict | None]] = {}
     strays: dict[str, list[Verdict | None]] = {}
     for segment in segments:
@@ -106,10 +122,15 @@ def tally(
     judgements = list(verdicts)
     if coverage is not None and any(verdict is not Verdict.NOT_RUN for verdict in verdicts):
         judgements.append(coverage)
+    late = sum(segment.late for segment in segments)
+    if late_max is not None and late > late_max:
+        judgements.append(Verdict.INCONCLUSIVE)
     return Tally(
         planned=planned,
         judged=judged,
         unplanned=len(strays),
         verdicts={verdict.value: verdicts.count(verdict) for verdict in Verdict},
         outcome=outcome(judgements, complete=finished and judged == planned and not strays, unsafe=unsafe),
+        late=late,
+        late_max=late_max,
     )

@@ -94,6 +94,8 @@ def reasons(run: Run, damage: Sequence[Finding]) -> list[str]:
     skipped = counted.verdicts.get(Verdict.NOT_RUN.value, 0)
     if skipped:
         texts.append(f"{skipped} tests were not run; what they verify stays open.")
+    if counted.too_late:
+        texts.append(f"{counted.too_late[0].upper()}{counted.too_late[1:]}.")
     if not run.tests:
         texts.append("No test was planned.")
     if run.coverage is not None and run.coverage.verdict is Verdict.FAIL:

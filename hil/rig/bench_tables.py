@@ -48,6 +48,9 @@ class RigTable(Table):
     late_in_a_row_max: int = Field(
         default=10, ge=0, description="the same for late ticks that follow each other without one in time between"
     )
+    run_late_ticks_max: int = Field(
+        default=1_000, ge=0, description="late ticks of all tests together beyond which the whole run is INCONCLUSIVE"
+    )
     phase_budget_deg: float = Field(
         default=10.0,
         gt=0.0,

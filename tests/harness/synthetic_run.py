@@ -55,6 +55,7 @@ class Sketch:
     checks: tuple[tuple[str, str, str, bool, object], ...] = ()  # form, signal, condition, passed, seen
     verdict: Verdict | None = None
     message: str = ""
+    late: int = 0
     logs: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     exhibits: tuple[tuple[str, dict[str, Any]], ...] = ()  # kind, fields
     channels: Mapping[str, str] = field(default_factory=dict[str, str])  # name, unit
@@ -108,7 +109,8 @@ def record(
         reason = next((taken.judgement.reason for taken in sketch.measurements if taken.judgement.reason), "")
         for name, unit in sketch.channels.items():
             recorder.write("channel", name=name, unit=unit)
-        recorder.write("stop", verdict=verdict, reason=reason, message=sketch.message, t_ns=3 * s + index * ms)
+        recorder.write("stop", verdict=verdict, reason=reason, message=sketch.message, t_ns=3 * s + index * ms,
+                       **({"late": sketch.late} if sketch.late else {}))  # fmt: skip
         if sync:
             recorder.sync()
     for name, content in sketch.logs.items():

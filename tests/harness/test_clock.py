@@ -317,7 +317,7 @@ def test_a_paced_clock_counts_every_tick_and_how_late_it_was() -> None:
         pass
     clock.sleep(1)
     assert (clock.lateness.summary().late, clock.lateness.late_in_a_row) == (3, 3)
-    assert "3 late ticks, a run may have 0" in clock.lateness.beyond_limit()
+    assert "3 late ticks, a test may have 0" in clock.lateness.beyond_limit()
 
 
 def test_a_tick_of_housekeeping_may_be_late() -> None:

@@ -102,7 +102,7 @@ def test_a_run_beyond_its_count_of_late_ticks_says_so_with_the_figures() -> None
         lateness.tick(number * s, 2 * ms)
         lateness.tick(number * s + 1, 0)
     assert lateness.beyond_limit() == (
-        "the clock could not keep its pace: 3 late ticks, a run may have 2 "
+        "the clock could not keep its pace: 3 late ticks, a test may have 2 "
         "(6 ticks, late by p50 0 ns, p99 2 ms, p99.9 2 ms, max 2 ms; 3 beyond 1 ms, at most 1 in a row)"
     )
 
@@ -111,7 +111,7 @@ def test_a_run_beyond_its_row_of_late_ticks_says_so() -> None:
     lateness = Lateness(1 * ms, late_in_a_row_max=2)
     for number in range(3):
         lateness.tick(number, 2 * ms)
-    assert "3 late ticks in a row, a run may have 2" in lateness.beyond_limit()
+    assert "3 late ticks in a row, a test may have 2" in lateness.beyond_limit()
 
 
 def test_what_came_before_a_restart_is_forgotten() -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from hil.errors import EvidenceError
 from hil.evidence.finalise import announce
 from hil.evidence.identity import write_identity
 from hil.evidence.verify import verify
-from hil.limits import Limit, Verdict, take
+from hil.limits import Limit, Outcome, Verdict, take
 from hil.report.render import render, write_report
 
 if TYPE_CHECKING:
@@ -223,6 +224,18 @@ def test_edited_evidence_never_shows_its_verdict(tmp_path: Path) -> None:
     text = Page(render(tmp_path / "run")).text
     assert "EVIDENCE DAMAGED" in text[:400]
     assert "prev is" in text
+
+
+@pytest.mark.parametrize(("late", "outcome"), [(5, Outcome.PASS), (6, Outcome.INCONCLUSIVE)])
+def test_a_run_whose_clocks_were_late_too_often_is_inconclusive_whatever_its_tests_say(
+    tmp_path: Path, late: int, outcome: Outcome
+) -> None:
+    sketches = [replace(PASSING, late=3), replace(PASSING, nodeid="tests/launcher/test_b.py::test_c", late=late)]
+    finalised = write_run(tmp_path / "run", sketches, late_max=8)
+    assert finalised.tally.outcome is outcome
+    assert not verify(tmp_path / "run")
+    said = "The clocks of this run were late 9 times, it may be 8" in Page(render(tmp_path / "run")).text
+    assert said == (outcome is Outcome.INCONCLUSIVE)
 
 
 def test_an_unfinished_run_has_a_report_that_says_so(tmp_path: Path) -> None:
