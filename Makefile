@@ -76,7 +76,7 @@ defects: setup
 		--workers $(WORKERS) $(if $(SOUND),--sound=$(SOUND)) $(if $(PART),--part=$(PART))
 
 test: setup
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(SLOW:%=--ignore=%)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(SLOW:%=--ignore=%)
 
 test-kill: setup
 	@HIL_TORTURE_CYCLES=1000 $(BIN)/python -m pytest -q -s tests/harness/test_lease_torture.py

@@ -7,6 +7,7 @@ harness sees to both.
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NO_TOOL = "NOT_RUN: there is no "
+
+
+def pytest_configure() -> None:
+    """Programs that tests start are ended by Ctrl-C and hang-up, although a shell in the background ignores both."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 @pytest.fixture(scope="session")

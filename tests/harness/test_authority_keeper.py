@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from hil.safety.grant import Grant
     from hil.signal import Signal
 
-pytestmark = pytest.mark.xdist_group("live_keeper")  # one program of the rig for all of them
 
 RIG = """
 [rig]

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from hil.coverage.judge import BlockResult
 
-pytestmark = pytest.mark.xdist_group("coverage_rtl")  # its runs are made once
 
 RIG = """[rig]
 name = "box"

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from hil.evidence.index import Run
 
-pytestmark = pytest.mark.xdist_group("bench")  # two cores are enough for one bench in wall time
 SURE = "tests/launcher/test_fts_rf.py::test_response_time[fts_a-nominal]"
 """Short are the times in which a late tick would doubt it."""
 TESTS = ("tests/launcher/test_fts_logic.py::test_reset_unlatches_everything", SURE)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from hil.evidence.index import Run
     from hil.evidence.records import Test
 
-pytestmark = pytest.mark.xdist_group("bench")
 SOCKET = "TCPIP0::127.0.0.1::{port}::SOCKET"
 RESOURCES = {"psu": SOCKET, "psu_2": SOCKET, "psu_3": SOCKET, "siggen": SOCKET, "stand": "tcp://127.0.0.1:{port}"}
 FLIGHTS = """

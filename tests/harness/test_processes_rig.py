@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from hil.evidence.index import Run
 
-pytestmark = pytest.mark.xdist_group("bench")  # two cores are enough for one bench in wall time
 SURE = "tests/launcher/test_fts_rf.py::test_response_time[fts_b-nominal]"
 """Both its times are stamped by one program, and the test's own has nothing to do in time meanwhile."""
 TESTS = (SURE, "tests/launcher/test_engine_sequence.py::test_start_follows_its_sequence")

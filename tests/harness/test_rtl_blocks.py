@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     Tool = Callable[[str], str]
 
-pytestmark = pytest.mark.xdist_group("rtl_blocks")  # its runs are made once
 
 EVERY_ENDING = '''
 import ctypes

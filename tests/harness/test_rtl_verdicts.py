@@ -8,8 +8,6 @@ import pytest
 from rtl_world import DATA
 from suite import Suite
 
-pytestmark = pytest.mark.xdist_group("rtl_verdicts")  # its runs are made once
-
 RIG = f"""[rig]
 name = "rtl"
 pace = "PACE"
