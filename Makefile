@@ -80,6 +80,7 @@ test: setup
 
 test-kill: setup
 	@HIL_TORTURE_CYCLES=1000 $(BIN)/python -m pytest -q -s tests/harness/test_lease_torture.py
+	@HIL_TORTURE_CYCLES=50 $(BIN)/python -m pytest -q -s tests/harness/test_keeper_torture.py
 	@HIL_KILL_RECORDINGS=500 $(BIN)/python -m pytest -q -s tests/harness/test_kill_recording.py
 	@$(BIN)/python -m benchmarks.kill_matrix --rounds 20 --write docs/kill-matrix.md
 
