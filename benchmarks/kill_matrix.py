@@ -70,7 +70,7 @@ def _run(times: Path, rounds: int, workers: int) -> int:
 
 def _page(lines: list[dict[str, Any]]) -> Iterator[str]:
     kinds = list(dict.fromkeys(line["kind"] for line in lines))
-    host = f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release().partition("-")[0]}"
+    host = f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release().partition('-')[0]}"
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     yield f"{host}, load average {load} at the end: {len(lines)} runs."
     yield ""
