@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import select
 import threading
+import traceback
 from abc import ABC, abstractmethod
 from collections import deque
 from contextlib import suppress
@@ -19,7 +20,12 @@ from hil.safety.plan import KeptPlan
 from hil.safety.sequence import StepResult, run_sequence
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hil.safety.outlet import Bench, SafeOrder
+    from hil.safety.plan import SafeStepPlan
+
+_PAUSE_S = 0.1  # after a defect, which may come again at once; an order ends the pause
 
 Plan = TypeVar("Plan", bound=KeptPlan)
 
@@ -129,20 +135,29 @@ class KeptPart(ABC, Generic[Plan]):
     def _run(self) -> None:
         try:
             while not self._ended:
-                left_s = 0.0 if self._orders else self._tend()
-                readable = self._await(left_s)
-                if self._orders:
-                    self._obey()
-                else:
-                    self._serve(readable)
+                try:
+                    self._turn()
+                except Exception as defect:  # whatever it is, this thread has to stay for the orders
+                    traceback.print_exc()
+                    self._door.drop()
+                    self._bench.lost(self.plan.name, _told(defect))
+                    select.select([self._wake_r], [], [], _PAUSE_S)
+                    self._drain()
         finally:
             self._door.close()
             self._close()
 
+    def _turn(self) -> None:
+        readable = [] if self._orders else self._await(max(0.0, self._tend()))
+        if self._orders:
+            self._obey()
+        else:
+            self._serve(readable)
+
     def _await(self, within_s: float) -> list[int]:
         """Wait until something came, or an order; what waits for the test is sent meanwhile."""
         readers = [self._wake_r, *self._door.readers, *self._descriptors()]
-        readable, writable, _ = select.select(readers, self._door.writers, [], max(0.0, within_s))
+        readable, writable, _ = select.select(readers, self._door.writers, [], within_s)
         if writable:
             self._door.push()
         if self._wake_r in readable:
@@ -160,20 +175,40 @@ class KeptPart(ABC, Generic[Plan]):
             if order is None:
                 self._ended = True
                 return
-            if order.last:
-                self._door.close()
-            self._may_reopen = True
-            self._begin_safe()
-            order.results = run_sequence(order.steps, self, self._bench.now)
-            if order.trouble and not self._may_reopen:  # what was sent last over the lost connection may be lost too
-                order.results = run_sequence(order.steps, self, self._bench.now)
-            self._may_reopen = False
-            problem = self._made_safe(order)
-            if problem:
-                order.results = [*order.results, StepResult("", self._bench.now(), None, False, "", problem)]
+            try:
+                self._make_safe(order)
+            except Exception as defect:  # the keeper waits for what came of the order
+                order.results = [*order.results, self._failed("", defect)]
             order.done(self.plan.name, order)
             if order.last:
                 self._await_end()
+
+    def _make_safe(self, order: SafeOrder) -> None:
+        if order.last:
+            self._door.close()
+        self._may_reopen = True
+        self._begin_safe()
+        order.results = self._run_steps(order.steps)
+        if order.trouble and not self._may_reopen:  # what was sent last over the lost connection may be lost too
+            order.results = self._run_steps(order.steps)
+        self._may_reopen = False
+        problem = self._made_safe(order)
+        if problem:
+            order.results = [*order.results, StepResult("", self._bench.now(), None, False, "", problem)]
+
+    def _run_steps(self, steps: Sequence[SafeStepPlan]) -> list[StepResult]:
+        """Run all steps, those behind one with a defect too."""
+        found: list[StepResult] = []
+        for step in steps:
+            try:
+                found += run_sequence([step], self, self._bench.now)
+            except Exception as defect:  # the other steps have to be run
+                found.append(self._failed(step.write or step.query or "", defect))
+        return found
+
+    def _failed(self, step: str, defect: Exception) -> StepResult:
+        traceback.print_exception(defect)
+        return StepResult(step, self._bench.now(), None, False, "", _told(defect))
 
     def _await_end(self) -> None:
         """Nothing more goes out; only the order to end comes."""
@@ -200,3 +235,7 @@ class KeptPart(ABC, Generic[Plan]):
         self._may_reopen = False
         self._bench.note("reopening", outlet=self.plan.name, why=str(lost))
         self._reconnect()
+
+
+def _told(defect: Exception) -> str:
+    return f"a defect in the keeper: {type(defect).__name__}: {defect}"

@@ -186,6 +186,28 @@ def test_a_bus_that_is_lost_trips_and_the_safe_sequence_opens_it_anew(kept, side
     before.shutdown()
 
 
+class Defective(Unplugged):
+    """A bus of python-can that raises what nobody expects."""
+
+    def send(self, *_: object, timeout: float) -> None:
+        raise RuntimeError(f"no one has thought of this within {timeout} s")
+
+
+def test_a_defect_ends_neither_the_thread_nor_the_order_that_met_it(kept, side):
+    rig = kept()
+    rig.begin()
+    test = side(rig)
+    before, broken = rig.outlet._bus._bus, Defective()
+    broken.recv = before.recv
+    rig.outlet._bus._bus = broken
+    test.valve(0)
+    rig.await_state(State.UNSAFE)
+    assert "bus_a is lost: a defect in the keeper: RuntimeError: no one" in str(rig.recorded("tripped")[0]["why"])
+    assert str(rig.recorded("step")[-1]["trouble"]).startswith("a defect in the keeper: RuntimeError")
+    rig.outlet._bus._bus = before
+    assert rig.outlet._thread.is_alive()
+
+
 def test_a_status_of_before_proves_nothing(kept):
     rig = kept(safe=[SAFE[0].model_copy(update={"write": "Ground Wind=0", "within_ms": 200})])
     rig.await_state(State.UNSAFE)
