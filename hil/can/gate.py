@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import struct
+from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from cantools.database.errors import DecodeError
@@ -13,8 +16,13 @@ from hil.errors import BusError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from cantools.database import Signal
+
     from hil.can.database import Database
     from hil.can.frame import Frame
+
+_GRID = 1e-6  # share of a step by which a value may lie beside the one that can be sent
+_FLOATS = {16: "e", 32: "f", 64: "d"}
 
 
 class Ruling(NamedTuple):
@@ -79,7 +87,7 @@ class CanGate:
         self.name = name
         self._database = database
         self._send = frozenset(_listed(database, send))
-        self._energising = {message: _numbers(database, message, when) for message, when in energising.items()}
+        self._energising = {message: _raws(database, message, when) for message, when in energising.items()}
         for message in energising:
             if message not in self._send:
                 raise BusError(f"energising.{message} may not be sent at all; list it in send")
@@ -97,10 +105,12 @@ class CanGate:
         if when is None:
             return Ruling("", found.name)
         try:
-            values = found.decode(frame.data, decode_choices=False, allow_excess=False)
+            values = found.decode(frame.data, decode_choices=False, scaling=False, allow_excess=False)
         except DecodeError as problem:
             return Ruling(f"{frame} cannot be read as {found.name}, which can energise: {problem}")
-        energises = not when or any(values[signal] in allowed for signal, allowed in when.items())  # type: ignore[index,call-overload]  # a plain message decodes to a dictionary
+        assert isinstance(values, dict)  # only AUTOSAR containers decode to a list, a DBC has none
+        # a signal that is multiplexed out of this frame has none of the values
+        energises = not when or any(values.get(signal) in allowed for signal, allowed in when.items())
         return Ruling("", found.name, energises)
 
 
@@ -116,15 +126,50 @@ def _listed(database: Database, patterns: Iterable[str]) -> Iterable[str]:
             yield pattern
 
 
-def _numbers(
+def _raws(
     database: Database, message: str, when: Mapping[str, Sequence[bool | int | float | str]]
-) -> dict[str, frozenset[float]]:
-    """The values of each signal as numbers; a name of its value table is looked up."""
-    found: dict[str, frozenset[float]] = {}
-    for signal, values in when.items():
-        choices = {str(text): number for number, text in (database.signal(message, signal).choices or {}).items()}
+) -> dict[str, frozenset[int | float]]:
+    """The values of each signal as they are in a frame, where they are equal or not; names are looked up.
+
+    Raises:
+        BusError: for a signal, a name or a number that the message cannot carry.
+    """
+    found: dict[str, frozenset[int | float]] = {}
+    for name, values in when.items():
+        signal = database.signal(message, name)
+        choices = {str(text): number for number, text in (signal.choices or {}).items()}
         for value in values:
             if isinstance(value, str) and value not in choices:
-                raise BusError(f"{message}.{signal} has no value {value!r}; {nearest(value, list(choices))}")
-        found[signal] = frozenset(float(choices[value]) if isinstance(value, str) else float(value) for value in values)
+                raise BusError(f"{message}.{name} has no value {value!r}; {nearest(value, list(choices))}")
+        found[name] = frozenset(
+            choices[value] if isinstance(value, str) else _raw(message, signal, value) for value in values
+        )
     return found
+
+
+def _raw(message: str, signal: Signal, value: float) -> int | float:
+    """The raw value of a physical one."""
+    where = f"{message}.{signal.name}"
+    if not math.isfinite(value) or not signal.scale:
+        raise BusError(f"{where} = {value!r} cannot be sent, so that it energises nothing; write a value that can be")
+    if signal.is_float:
+        form = _FLOATS[signal.length]
+        try:
+            return float(struct.unpack(form, struct.pack(form, (value - signal.offset) / signal.scale))[0])
+        except OverflowError as problem:
+            raise BusError(f"{where} = {value!r} is beyond its {signal.length} bits") from problem
+    scale, offset = Fraction(str(signal.scale)), Fraction(str(signal.offset))
+    exact = (Fraction(str(float(value)) if isinstance(value, float) else int(value)) - offset) / scale
+    raw = round(exact)
+    if abs(exact - raw) > _GRID:
+        raise BusError(
+            f"{where} = {value!r} cannot be sent: it has steps of {signal.scale:g}; "
+            f"the nearest value is {float(raw * scale + offset):.12g}"
+        )
+    least, most = (
+        (-1 << signal.length - 1, (1 << signal.length - 1) - 1) if signal.is_signed else (0, (1 << signal.length) - 1)
+    )
+    if not least <= raw <= most:
+        low, high = sorted(float(end * scale + offset) for end in (least, most))
+        raise BusError(f"{where} = {value!r} cannot be sent: its {signal.length} bits reach from {low:g} to {high:g}")
+    return raw

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from keeper_bench import PATIENCE_S
 
 from hil.can import step_words
+from hil.can.database import Database
 from hil.can.frame import Frame
 from hil.can.gate import CanGate
 from hil.can.socketcand_words import Words, frame_word, sent_frame
@@ -279,6 +280,47 @@ def test_the_gate_reads_values_and_not_counters():
         CanGate("bus_a", DATABASE, ["Ground"], {"EngineStatus": {}})
     with pytest.raises(BusError, match="has no value 'ON'"):
         CanGate("bus_a", DATABASE, ["EngineStatus"], {"EngineStatus": {"State": ["ON"]}})
+
+
+def test_the_gate_compares_what_is_in_the_frame_and_not_rounded_products():
+    gate = CanGate("bus_a", DATABASE, ["ValveCommand", "EngineStatus"], {
+        "ValveCommand": {"Position": [0.3, -7]}, "EngineStatus": {"State": ["IGNITION"]},
+    })  # fmt: skip
+
+    def energises(position: float) -> bool:
+        return gate.rule(DATABASE.encode("ValveCommand", {"Valve": 0, "Position": position})).energises
+
+    assert [energises(position) for position in (0.2, 0.3, 0.4, -7.0)] == [False, True, False, True]
+    status = {"State": "IGNITION", "ChamberPressure": 0.0, "Temperature": 0, "Speed": 0}
+    assert gate.rule(DATABASE.encode("EngineStatus", status)).energises
+
+
+@pytest.mark.parametrize(
+    ("signal", "value", "why"),
+    [
+        (
+            "Position",
+            0.25,
+            r"ValveCommand\.Position = 0\.25 cannot be sent: it has steps of 0\.1; .* 0\.2$",
+        ),
+        ("Valve", 256, r"ValveCommand\.Valve = 256 cannot be sent: its 8 bits reach from 0 to 255"),
+        ("Valve", float("nan"), r"ValveCommand\.Valve = nan cannot be sent"),
+    ],
+)
+def test_a_value_that_no_frame_can_carry_is_refused_when_the_gate_is_made(signal, value, why):
+    with pytest.raises(BusError, match=why):
+        CanGate("bus_a", DATABASE, ["ValveCommand"], {"ValveCommand": {signal: [value]}})
+
+
+def test_a_signal_that_is_multiplexed_out_of_a_frame_does_not_energise(tmp_path):
+    path = tmp_path / "mux.dbc"
+    path.write_text(
+        'VERSION ""\n\nBU_: A B\n\nBO_ 256 Valves: 2 A\n SG_ Which M : 0|8@1+ (1,0) [0|1] "" B\n'
+        ' SG_ Fire m0 : 8|8@1+ (1,0) [0|1] "" B\n SG_ Lamp m1 : 8|8@1+ (1,0) [0|1] "" B\n'
+    )
+    gate = CanGate("bus_a", Database.load(path), ["Valves"], {"Valves": {"Fire": [1]}})
+    assert gate.rule(Frame(256, b"\0\1")).energises
+    assert gate.rule(Frame(256, b"\1\1")) == ("", "Valves", False)
 
 
 @pytest.mark.parametrize("wrong", ["", "A B", "A B=", "A B=1 B=2", "A.B C=1", "A ==1"])
