@@ -229,9 +229,13 @@ class Keeper:
             why: what, for the record.
             reply: told whether the rig is confirmed safe.
         """
-        if not self._last:
-            self._record.write("tripped", t_ns=self._clock.now, why=why, test=self.test.name if self.test else "")
-            self.make_safe(why, last=True, reply=reply)
+        if self.over:
+            return
+        if self._last and self._waiting:
+            if reply is not None:
+                self._on_safe.append(reply)
+            return
+        self.make_safe(why, last=True, reply=reply, tripped=True)
 
     def take(self, operator: str, why: str) -> tuple[str, dict[str, str]]:
         """An operator takes the rig over: why not, or "" and where each instrument is reached."""
@@ -250,24 +254,42 @@ class Keeper:
 
     # -- making safe ------------------------------------------------------------------------------------------
 
-    def make_safe(self, why: str, *, reply: Callable[[bool], None] | None = None, last: bool = False) -> None:
+    def make_safe(
+        self, why: str, *, reply: Callable[[bool], None] | None = None, last: bool = False, tripped: bool = False
+    ) -> None:
         """Run the safe sequence of the phase on every instrument, all at the same time.
+
+        The orders go out first: a defect in what else there is to do keeps no output on.
 
         Args:
             why: what for, for the record.
             reply: told at the end whether the rig is confirmed safe.
             last: nobody uses the rig afterwards.
+            tripped: whether something is wrong.
         """
         if reply is not None:
             self._on_safe.append(reply)
         if self._waiting and (self._last or not last):
             return
         self._ends_when_back = False
-        if self.test is not None:
-            self.by_hand.give_back(self.test, f"made safe: {why}")
+        phase, test = self.phase, self.test
+        now_ns, detected_boot_ns = self._clock.now, boot_ns()
+        self._order(last=last)
+        if tripped:
+            self._record.write("tripped", t_ns=now_ns, why=why, test=test.name if test else "")
+        if test is not None:
+            self.by_hand.give_back(test, f"made safe: {why}")
+        if self.over:
+            return
+        self._record.write("making safe", t_ns=self._detected_ns, boot_ns=detected_boot_ns, why=why, phase=phase)
+        if not self._waiting:
+            self._finished()
+
+    def _order(self, *, last: bool) -> None:
+        """Give every instrument its order; none when the rig is not this keeper's any more."""
         steps = {name: outlet.plan.steps(self.phase) for name, outlet in self._outlets.items()}
         self._last = self._last or last or not all(steps.values())
-        self._detected_ns, detected_boot_ns = self._clock.elapsed, boot_ns()
+        self._detected_ns = self._clock.elapsed
         self.state = State.MAKING_SAFE
         self._renew()  # a keeper that stood still for long holds the rig still, unless somebody took over
         if self.over:
@@ -276,19 +298,15 @@ class Keeper:
         self._waiting = dict(orders)
         for name, order in orders.items():
             self._outlets[name].order(order)
-        self._energised.clear()
-        self.kept = [f"{name}: {kept}" for name, outlet in self._outlets.items() for kept in outlet.plan.keep_on]
-        for name, order in orders.items():
-            if not order.steps:
-                self._blame(f"{name}: left as it is, as the rig file says for phase {self.phase}: call the test lead")
-        self._record.write("making safe", t_ns=self._detected_ns, boot_ns=detected_boot_ns, why=why, phase=self.phase)
-        allowed_ns = max((_time_of(order.steps) for order in orders.values()), default=0) + _MARGIN_NS
         if self._give_up is not None:
             self._give_up.cancel()
+        allowed_ns = max((_time_of(sequence) for sequence in steps.values()), default=0) + _MARGIN_NS
         # the clock's own time is behind when this process stood still: a sequence has its time from this moment on
         self._give_up = self._clock.at(self._clock.elapsed + allowed_ns, self._gave_up)
-        if not orders:
-            self._finished()
+        self._energised.clear()
+        self.kept = [f"{name}: {kept}" for name, outlet in self._outlets.items() for kept in outlet.plan.keep_on]
+        for name in (name for name, sequence in steps.items() if not sequence):
+            self._blame(f"{name}: left as it is, as the rig file says for phase {self.phase}: call the test lead")
 
     def _done(self, name: str, order: SafeOrder) -> None:
         """An outlet has run its sequence; called on its thread."""
@@ -298,6 +316,8 @@ class Keeper:
         if self._waiting.get(name) is not order:
             return
         del self._waiting[name]
+        if order.trouble:
+            self._blame(f"{name}: {order.trouble}")
         began = self._detected_ns
         for result in order.results:
             proved = None if result.proved_ns is None else result.proved_ns - result.sent_ns
@@ -306,8 +326,6 @@ class Keeper:
                 "step", outlet=name, step=result.step, answer=result.answer, trouble=result.trouble,
                 detected_to_sent_ns=result.sent_ns - began, **{kind: proved},
             )  # fmt: skip
-        if order.trouble:
-            self._blame(f"{name}: {order.trouble}")
         if not self._waiting:
             self._finished()
 
@@ -333,10 +351,10 @@ class Keeper:
             self._last = True
         self._record.write("state", t_ns=self._clock.now, state=self.state.value, why=self.trouble, kept_on=self.kept)
         self._record.sync()
+        self.over = self._last
         replies, self._on_safe = self._on_safe, []
         for reply in replies:
             reply(not self.trouble)
-        self.over = self._last
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -376,7 +394,7 @@ class Keeper:
     def _renew(self) -> None:
         try:
             self._lease.renew()
-        except LeaseError as problem:
+        except (LeaseError, OSError) as problem:
             self._record.write("lease lost", t_ns=self._clock.now, why=str(problem))
             self._blame(str(problem))
             self._last = True

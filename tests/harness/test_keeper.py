@@ -13,7 +13,7 @@ from hil.clock import Stopwatch
 from hil.safety.keeper import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 HOLD: dict[str, object] = {"safe_in": {"pressurised": []}}
@@ -352,6 +352,44 @@ def test_a_watchdog_is_fed_while_the_test_makes_progress(kept: Callable[..., Kep
     rig.begin()
     rig.psu.heard.clear()
     rig.psu.await_heard("*STB?")
+
+
+def trip_with_a_defect(rig: Kept) -> None:
+    with pytest.raises(RuntimeError):
+        rig.keeper.trip("a test")
+
+
+def test_a_defect_while_the_rig_is_made_safe_leaves_no_output_on(kept: Callable[..., Kept]) -> None:
+    def defect(news: Mapping[str, object]) -> None:
+        raise RuntimeError(news)
+
+    rig = kept(silence_s=60.0)
+    rig.begin()
+    with take(rig) as operator:
+        operator.say("OUTP ON,(@1)")
+        rig.psu.await_heard("OUTP ON,(@1)")
+        rig.keeper.by_hand.news = defect
+        rig.psu.heard.clear()
+        rig.do(lambda: trip_with_a_defect(rig))
+        rig.psu.await_heard(OFF)
+    rig.await_state(State.SAFE)
+
+
+def test_a_trip_after_a_defect_that_ended_making_safe_makes_safe_again(kept: Callable[..., Kept]) -> None:
+    rig = kept(silence_s=60.0)
+    rig.begin()
+    on(rig)
+    renew = rig.lease.renew
+
+    def defect() -> None:
+        rig.lease.renew = renew
+        raise RuntimeError
+
+    rig.lease.renew = defect
+    rig.do(lambda: trip_with_a_defect(rig))
+    rig.do(lambda: rig.keeper.trip("a defect in the keeper"))
+    assert rig.await_state(State.SAFE) is State.SAFE
+    assert not rig.psu.on
 
 
 # -- the lease --------------------------------------------------------------------------------------------------
