@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import can
@@ -114,7 +115,8 @@ class KeptBus:
         if not self._ending.is_set():
             self._ending.set()
             self._reader.join(_END_S)
-            self._bus.shutdown()
+            with suppress(can.CanError, OSError, ValueError):  # of an adapter that is not there any more
+                self._bus.shutdown()
 
     def _read(self) -> None:
         while not self._ending.is_set():

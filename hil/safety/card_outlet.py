@@ -175,13 +175,15 @@ class CardOutlet(KeptPart["CardPlan"]):
 
     def _listen(self, within_s: float) -> None:
         """Take what the card says, for so long at most; what the test says waits."""
+        if self._card.descriptor < 0:
+            raise InstrumentError(f"{self.plan.name}: the connection to the card is closed; it could not be made anew")
         if select.select([self._card.descriptor], [], [], within_s)[0]:
             self._fill()
 
     # -- both sides ---------------------------------------------------------------------------------------
 
     def _descriptors(self) -> list[int]:
-        return [] if self._lost else [self._card.descriptor]
+        return [] if self._lost or self._card.descriptor < 0 else [self._card.descriptor]
 
     def _serve(self, readable: list[int]) -> None:
         try:

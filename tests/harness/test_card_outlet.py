@@ -154,6 +154,19 @@ def test_the_safe_sequence_has_a_connection_of_its_own_when_the_network_breaks(s
     card.close()
 
 
+def test_a_card_that_is_gone_is_an_error_of_every_step_and_no_defect(stand, kept):
+    reading = SafeStepPlan(query="di_arm", expect="low", within_ms=50)
+    rig = kept(safe=[SafeStepPlan(write="do_arm open", query="di_arm", expect="low", within_ms=300), reading, reading])
+    rig.begin()
+    stand.do(stand.server.close)
+    rig.await_state(State.UNSAFE)
+    steps = rig.recorded("step")[-3:]
+    assert [step["step"] for step in steps] == ["do_arm open", "di_arm", "di_arm"]
+    assert all(step["trouble"] for step in steps)
+    assert "a defect in the keeper" not in str(rig.recorded("tripped") + steps)
+    assert "is closed; it could not be made anew" in str(steps[-1]["trouble"])
+
+
 def test_the_cards_watchdog_opens_its_outputs_when_the_keeper_stands_still(stand, kept):
     rig = kept(watchdog=WATCHDOG)
     rig.begin()

@@ -170,7 +170,7 @@ class Unplugged:
         raise can.CanOperationError(f"no such device within {timeout} s")
 
     def shutdown(self) -> None:
-        """There is nothing to shut down."""
+        raise can.CanOperationError("no such device to close")
 
 
 def test_a_bus_that_is_lost_trips_and_the_safe_sequence_opens_it_anew(kept, side):
