@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import select
 import threading
+import traceback
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -208,19 +209,33 @@ class Outlet:
         feed_s = _IDLE_S if watchdog is None else watchdog.timeout_ms / 1000.0 / _FEEDS_A_TIMEOUT
         try:
             while not self._ended:
-                self._hand_over()
-                due_s = _IDLE_S if watchdog is None else max(0.0, feed_s - self._fed.elapsed_s)
-                readable = self._await(0.0 if self._orders else due_s)
-                if self._orders or (self._wake_r in readable and self._ordered()):
-                    self._obey()
-                elif readable:
-                    self._serve(readable)
-                if watchdog is not None and self._fed.elapsed_s >= feed_s and not self._ended:
-                    self._feed(watchdog.feed)
+                try:
+                    self._turn(feed_s)
+                except Exception as defect:  # a thread that ends leaves its output as it is
+                    self._survive(defect)
         finally:
             self._end_operator()
             self._of_test.close()
             self._upstream.close()
+
+    def _turn(self, feed_s: float) -> None:
+        watchdog = self.plan.watchdog
+        self._hand_over()
+        due_s = _IDLE_S if watchdog is None else max(0.0, feed_s - self._fed.elapsed_s)
+        readable = [] if self._orders else self._await(due_s)
+        if self._orders or (self._wake_r in readable and self._ordered()):
+            self._obey()
+        elif readable:
+            self._serve(readable)
+        if watchdog is not None and self._fed.elapsed_s >= feed_s and not self._ended:
+            self._feed(watchdog.feed)
+
+    def _survive(self, defect: Exception) -> None:
+        """Whoever said what leads to a defect says nothing more, and the keeper makes the rig safe."""
+        traceback.print_exc()
+        self._loopback.drop()
+        self._watched = ()
+        self._bench.lost(self.plan.name, f"a defect in the keeper: {defect!r}")
 
     def _await(self, within_s: float) -> list[int]:
         """Wait for an order, a message of the test, or a new owner; the next message often comes at once."""
@@ -254,22 +269,44 @@ class Outlet:
             if order is None:
                 self._ended = True
                 return
-            self._hand_over()
-            self._end_operator()
-            if order.last:
-                self._loopback.close()
-            self._refusals.clear()
-            self._may_reopen = True
-            order.results = run_sequence(order.steps, self, self._bench.now)
-            if order.trouble and not self._may_reopen:  # what was sent last over the lost connection may be lost too
-                order.results = run_sequence(order.steps, self, self._bench.now)
-            self._may_reopen = False
-            self._set_watchdog(order)
-            self._loopback.forget()  # what the test said before does not switch anything on afterwards
-            self._fed = Stopwatch()
-            order.done(self.plan.name, order)
+            try:
+                self._make_safe(order)
+            except Exception as defect:  # the keeper waits for what came of it
+                traceback.print_exc()
+                order.results = [*order.results, self._trouble(f"a defect in the keeper: {defect!r}")]
+            finally:
+                order.done(self.plan.name, order)
             if order.last:
                 self._await_end()
+
+    def _make_safe(self, order: SafeOrder) -> None:
+        self._hand_over()
+        self._end_operator()
+        if order.last:
+            self._loopback.close()
+        self._refusals.clear()
+        self._may_reopen = True
+        order.results = self._results_of(order.steps)
+        if order.trouble and not self._may_reopen:  # what was sent last over the lost connection may be lost too
+            order.results = self._results_of(order.steps)
+        self._may_reopen = False
+        self._set_watchdog(order)
+        self._loopback.forget()  # what the test said before does not switch anything on afterwards
+        self._fed = Stopwatch()
+
+    def _results_of(self, steps: Sequence[SafeStepPlan]) -> list[StepResult]:
+        """Run all steps; a defect in one keeps no other from being run."""
+        results: list[StepResult] = []
+        for step in steps:
+            try:
+                results += run_sequence([step], self, self._bench.now)
+            except Exception as defect:
+                traceback.print_exc()
+                results.append(self._trouble(f"a defect in the keeper: {defect!r}", step.write or step.query or ""))
+        return results
+
+    def _trouble(self, why: str, step: str = "") -> StepResult:
+        return StepResult(step, self._bench.now(), None, False, "", why)
 
     def _set_watchdog(self, order: SafeOrder) -> None:
         """Once everything is off: start the watchdog for a run that begins, stop it after the last time.

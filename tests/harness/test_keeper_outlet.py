@@ -224,6 +224,32 @@ def test_an_instrument_that_freezes_is_not_called_safe(instrument: Instrument, o
     assert "no answer" in made_safe(outlet).trouble
 
 
+def test_a_defect_in_what_the_test_says_ends_its_connection_and_not_the_safe_sequence(
+    instrument: Instrument, desk: Desk, outlet: Outlet, client: Client
+) -> None:
+    def touched() -> None:
+        raise RuntimeError
+
+    desk.touched = touched
+    client.say("OUTP ON,(@1)")
+    assert client.hear() == ""
+    assert desk.was_lost.wait(PATIENCE_S)
+    assert "a defect in the keeper: RuntimeError()" in desk.lost_outlets[0]
+    assert made_safe(outlet).trouble == ""
+    assert OFF in instrument.heard
+
+
+def test_a_defect_in_the_safe_sequence_is_told_and_the_next_order_is_obeyed(desk: Desk, outlet: Outlet) -> None:
+    def now() -> int:
+        del desk.now
+        raise RuntimeError
+
+    desk.now = now
+    told = [result.trouble for result in made_safe(outlet).results]
+    assert told == ["a defect in the keeper: RuntimeError()", ""]
+    assert made_safe(outlet).trouble == ""
+
+
 def test_the_watchdog_starts_when_all_is_off_and_stops_after_the_last_time(instrument: Instrument, desk: Desk) -> None:
     with serving(instrument, desk, watchdog=WATCHDOG) as outlet:
         assert made_safe(outlet).trouble == ""
