@@ -46,10 +46,17 @@ class Live:
         """Whether a frame would energise what is not energised yet."""
         return ruling.energises and ruling.message not in self._messages
 
-    def passed(self, ruling: Ruling) -> bool:
-        """A frame has passed; whether nothing is energised any more because of it."""
+    def passed(self, ruling: Ruling, *, believed: bool) -> bool:
+        """A frame has passed; whether nothing is energised any more because of it.
+
+        Args:
+            ruling: what the gate said of it.
+            believed: whether its receivers take it; one that they reject switches nothing off.
+        """
         if ruling.energises:
             self._messages.add(ruling.message)
+            return False
+        if not believed:
             return False
         was_live = ruling.message in self._messages
         self._messages.discard(ruling.message)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hil.can.frame import Frame
     from hil.can.gate import CanGate, Ruling
     from hil.can.kept_bus import KeptBus, Received
+    from hil.can.protection import Receiver
     from hil.safety.outlet import Bench, SafeOrder
     from hil.safety.plan import BusPlan
 
@@ -62,7 +63,9 @@ class GatewayOutlet(KeptPart["BusPlan"]):
         self._since_raw = Stopwatch()
         self._live = Live()
         self._sent: dict[str, Frame] = {}
-        """The last frame of each message that went out, for its counter."""
+        """The last frame of each message that went out and was believed, for its counter."""
+        self._receivers: dict[str, Receiver] = {}
+        """What the receivers on the bus make of each message."""
         self._seen: dict[str, tuple[int, Frame]] = {}
         """The last frame of each message that came in, and when it was read."""
         self._after_ns = 0
@@ -78,18 +81,21 @@ class GatewayOutlet(KeptPart["BusPlan"]):
     def send(self, text: str) -> None:
         """Send a frame of the safe sequence, its counter as the receivers expect it; twice when the first was lost.
 
+        When this keeper has sent none of the message yet, two go out with consecutive counters: the receivers may have
+        the first value from whoever sent before, and would reject it as a repetition.
+
         Raises:
             BusError: when it cannot be sent.
         """
         self._demand_lease()
-        frame = self._frame(text)
-        self._after_ns = self._bench.now()
-        try:
-            self._bus.send(frame)
-        except BusError as lost:
-            self._reopen(lost)
-            self._bus.send(frame)
-        self._remember(frame)
+        for frame in self._frames(text):
+            self._after_ns = self._bench.now()
+            try:
+                self._bus.send(frame)
+            except BusError as lost:
+                self._reopen(lost)
+                self._bus.send(frame)
+            self._believed(frame)
 
     def ask(self, text: str, within_ns: int) -> str | None:
         """The value of a signal in the next frame that carries it.
@@ -115,20 +121,31 @@ class GatewayOutlet(KeptPart["BusPlan"]):
             raise BusError(f"{name} has no signal {signal}; it has {', '.join(values)}")
         return step_words.shown(values[signal])
 
-    def _frame(self, text: str) -> Frame:
+    def _frames(self, text: str) -> list[Frame]:
         name, values = step_words.command(text)
         counter = self._database.protection(name).counter
-        last, following = self._sent.get(name), None
-        if counter is not None and last is not None:
+        if counter is None or counter.signal in values:
+            return [self._database.encode(name, values)]
+        last = self._sent.get(name)
+        if last is None:
+            counts = [counter.first, counter.after(counter.first)]
+        else:
             shift, mask, _ = counter.wheel
             order = "little" if counter.little_endian else "big"
-            following = counter.after(int.from_bytes(last.data, order) >> shift & mask)
-        return self._database.encode(name, values, following)
+            counts = [counter.after(int.from_bytes(last.data, order) >> shift & mask)]
+        return [self._database.encode(name, values, count) for count in counts]
 
-    def _remember(self, frame: Frame) -> None:
+    def _believed(self, frame: Frame) -> bool:
+        """Whether the receivers take a frame that went out, by its length, CRC and counter; its counter is the last."""
         message = self._database.find(frame)
-        if message is not None:
-            self._sent[message.name] = frame
+        if message is None:
+            return True
+        if message.name not in self._receivers:
+            self._receivers[message.name] = self._database.receiver(message.name)
+        if self._receivers[message.name].check(frame) is not None:
+            return False
+        self._sent[message.name] = frame
+        return True
 
     def _reconnect(self) -> None:
         self._bus = self._bus.reopened()
@@ -245,8 +262,7 @@ class GatewayOutlet(KeptPart["BusPlan"]):
         except BusError as problem:
             self._refuse(str(frame), str(problem))
             return
-        self._remember(frame)
-        if self._live.passed(ruling):
+        if self._live.passed(ruling, believed=self._believed(frame)):
             self._bench.quiet(self.plan.name)
 
     def _refuse(self, shown: str, why: str) -> None:

@@ -69,7 +69,7 @@ def test_frames_pass_both_ways_with_the_stamp_of_who_took_them(kept, side):
     assert test.link.stamper.refused == 0
     assert test.link.stamper.uncertainty_ns >= 1 * us
     assert frame.at_ns < at_ns  # it is as old as it is, not as late as it came
-    assert valves(rig) == [0, 1]
+    assert valves(rig) == [0, 0, 1]
 
 
 def test_a_message_that_is_not_listed_never_reaches_the_bus(kept, side):
@@ -79,8 +79,8 @@ def test_a_message_that_is_not_listed_never_reaches_the_bus(kept, side):
     test.bus.send("Ground", {"Wind": 3.0})
     test.bus.send_raw(Frame(0x123, b"\1"))
     test.valve(0)
-    rig.engine.await_heard(lambda heard: len(heard) == 2)
-    assert valves(rig) == [0, 0]  # the keeper's own first, then the test's
+    rig.engine.await_heard(lambda heard: len(heard) == 3)
+    assert valves(rig) == [0, 0, 0]  # the keeper's own two first, then the test's
     whys = [str(line["why"]) for line in rig.recorded("refused")]
     assert whys[0].startswith("Ground is not on the list of what may be sent on bus bus_a")
     assert whys[1].startswith("123#01 is not on the list")
@@ -98,8 +98,8 @@ def test_what_energises_waits_for_a_test_and_its_interlock(kept, side):
     assert test.await_told(lambda: len(rig.recorded("refused")) == 2)
     rig.open = ""
     test.valve(0)
-    rig.engine.await_heard(lambda heard: len(heard) == 2)
-    assert valves(rig) == [0, 0]
+    rig.engine.await_heard(lambda heard: len(heard) == 3)
+    assert valves(rig) == [0, 0, 0]
     whys = [str(line["why"]) for line in rig.recorded("refused")]
     assert whys == ["no test has begun; the rig is SAFE-CONFIRMED", "interlock stand.di_key high reads low"]
 
@@ -110,7 +110,7 @@ def test_an_interlock_that_opens_shuts_the_valve_with_the_counter_going_on(kept,
     test = side(rig)
     for _ in range(3):
         test.valve(1)
-    rig.engine.await_heard(lambda heard: len(heard) == 4)
+    rig.engine.await_heard(lambda heard: len(heard) == 5)
     rig.open = "interlock stand.di_key high reads low"
     rig.engine.await_heard(lambda heard: heard[-1]["Valve"] == 0)
     assert rig.await_state(State.SAFE, State.UNSAFE) is State.SAFE
@@ -140,7 +140,7 @@ def test_a_controller_that_is_bus_off_while_something_is_energised_trips(kept, s
     rig.begin()
     test = side(rig)
     test.valve(1)
-    rig.engine.await_heard(lambda heard: len(heard) == 2)
+    rig.engine.await_heard(lambda heard: len(heard) == 3)
     rig.engine.bus.send(can.Message(arbitration_id=0x040, is_error_frame=True, dlc=8, data=bytes(8)))
     rig.engine.await_heard(lambda heard: heard[-1]["Valve"] == 0)
     rig.await_state(State.SAFE)
@@ -156,8 +156,61 @@ def test_nothing_of_the_test_goes_out_while_an_operator_has_the_rig(kept, side):
     assert test.await_told(lambda: len(rig.recorded("refused")) == 1)
     rig.outlet.take_back()
     test.valve(0)
-    rig.engine.await_heard(lambda heard: len(heard) == 2)
+    rig.engine.await_heard(lambda heard: len(heard) == 3)
     assert rig.recorded("refused")[0]["why"] == "an operator has the rig"
+
+
+def test_a_keeper_that_knows_no_counter_sends_two_so_that_one_is_no_repetition(kept):
+    rig = kept()
+    rig.await_state(State.SAFE)
+    assert [values["Count"] for values in rig.engine.heard] == [0, 1]
+    rig.do(lambda: rig.keeper.trip("a second time"))
+    rig.engine.await_heard(lambda heard: len(heard) == 3)
+    assert rig.engine.heard[-1]["Count"] == 2  # now it knows
+
+
+STATUS = {"ChamberPressure": 0.0, "Temperature": 0, "Speed": 0}
+
+
+@pytest.mark.parametrize(
+    ("on", "off"),
+    [
+        (
+            DATABASE.encode("ValveCommand", {"Valve": 1, "Position": 0.0}, 5),
+            DATABASE.encode("ValveCommand", {"Valve": 0, "Position": 0.0}, 5),
+        ),
+        (
+            DATABASE.encode("EngineStatus", {"State": "MAINSTAGE", **STATUS}, 5),
+            DATABASE.encode("EngineStatus", {"State": "OFF", "Crc": 0, **STATUS}, 6),
+        ),
+    ],
+    ids=["repeated counter", "wrong CRC"],
+)
+def test_what_the_article_will_not_believe_switches_nothing_off(kept, side, on, off):
+    energising = {"ValveCommand": {"Valve": [1]}, "EngineStatus": {"State": ["MAINSTAGE"]}}
+    rig = kept(send=["Valve*", "EngineStatus"], energising=energising)
+    rig.begin()
+    test = side(rig)
+    test.bus.send_raw(on)
+    test.bus.send_raw(off)
+    rig.engine.await_heard(lambda heard: len(heard) == 4)
+    rig.open = "interlock stand.di_key high reads low"
+    rig.engine.await_heard(lambda heard: len(heard) == 5)
+    assert rig.await_state(State.SAFE, State.UNSAFE) is State.SAFE
+    assert "di_key high reads low" in str(rig.recorded("tripped")[0]["why"])
+    if on.arbitration_id == 512:
+        assert rig.engine.heard[-1]["Count"] == 6  # after the one that was believed
+
+
+def test_a_frame_that_switches_off_and_is_believed_ends_the_watch_on_the_interlock(kept, side):
+    rig = kept()
+    rig.begin()
+    test = side(rig)
+    test.valve(1)
+    rig.engine.await_heard(lambda heard: len(heard) == 3)
+    assert rig.keeper._energised
+    test.valve(0)
+    assert test.await_told(lambda: not rig.keeper._energised)
 
 
 class Unplugged:
@@ -178,7 +231,7 @@ def test_a_bus_that_is_lost_trips_and_the_safe_sequence_opens_it_anew(kept, side
     rig.begin()
     test = side(rig)
     test.valve(1)
-    rig.engine.await_heard(lambda heard: len(heard) == 2)
+    rig.engine.await_heard(lambda heard: len(heard) == 3)
     before, rig.outlet._bus._bus = rig.outlet._bus._bus, Unplugged()
     rig.engine.await_heard(lambda heard: heard[-1]["Valve"] == 0)
     assert rig.await_state(State.SAFE, State.UNSAFE) is State.SAFE
