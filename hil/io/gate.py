@@ -70,6 +70,9 @@ class CardGate:
         if rule is None:
             listed = [name for name in self._outputs if not name.endswith("*")]
             return Ruling(f"{shown} is not on the list of outputs that may be moved; {nearest(move.channel, listed)}")
+        kind, prefix = ("switched", "do_") if isinstance(move, stream.Switch) else ("driven or released", "ao_")
+        if not move.channel.startswith(prefix):
+            return Ruling(f"{shown} cannot be {kind}: only a channel {prefix}... can")
         if isinstance(move, stream.Drive):
             if rule.max_v is not None and not move.volts <= rule.max_v:
                 return Ruling(f"{move.volts:g} V is refused: {shown} may be driven to {rule.max_v:g} V at most")

@@ -233,3 +233,20 @@ def test_a_pulse_passes_the_gate_when_every_channel_of_it_may_be_driven_and_none
     assert "may be driven to 5 V at most" in gate.rule(stream.Pulse(1, {"ao_sense": 6.0}, 10 * ms)).refusal
     assert "ao_other is not on the list" in gate.rule(stream.Pulse(1, {"ao_other": 0.0}, 10 * ms)).refusal
     assert "ao_heater energises at 4 V; drive and" in gate.rule(stream.Pulse(1, {"ao_heater": 4.0}, 10 * ms)).refusal
+
+
+@pytest.mark.parametrize(
+    ("move", "why"),
+    [
+        (stream.Switch(1, "ao_heater", False), "stand.ao_heater cannot be switched: only a channel do_... can"),
+        (stream.Drive(1, "do_arm", 0.0), "stand.do_arm cannot be driven or released: only a channel ao_... can"),
+        (stream.Release(1, "do_arm"), "stand.do_arm cannot be driven or released: only a channel ao_... can"),
+        (stream.Pulse(1, {"do_arm": 0.0}, 1 * ms), "stand.do_arm cannot be driven or released"),
+    ],
+)
+def test_a_message_of_the_wrong_kind_for_its_channel_is_refused(move, why):
+    gate = CardGate("stand", {"ao_heater": OutputRule("high"), "do_arm": OutputRule("high")})
+    gate.passed(stream.Switch(1, "do_arm", True))
+    ruling = gate.rule(move)
+    assert ruling.refusal.startswith(why)
+    assert not ruling.quiets
