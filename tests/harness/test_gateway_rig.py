@@ -161,10 +161,10 @@ def test_a_test_that_is_killed_leaves_pins_low_and_valves_shut_and_the_keeper_sa
         assert b"no test has begun; the rig is SAFE-CONFIRMED" in victim.stdout.readline()
         keeper = os.pidfd_open(int(victim.stdout.readline()))
         stand.await_volts("arm", above=20.0)
-        engine.await_heard(lambda heard: [values["Valve"] for values in heard] == [0, 1])
+        engine.await_heard(lambda heard: [values["Valve"] for values in heard] == [0, 0, 1])
         victim.send_signal(signal.SIGKILL)
         stand.await_volts("arm", below=1.0)
-        engine.await_heard(lambda heard: [values["Valve"] for values in heard] == [0, 1, 0])
+        engine.await_heard(lambda heard: [values["Valve"] for values in heard] == [0, 0, 1, 0])
         assert select.select([keeper], [], [], PATIENCE_S)[0]
         os.close(keeper)
         victim.communicate()
