@@ -26,7 +26,7 @@ from hil.visa.scpi.errors import ScpiError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hil.safety.plan import KeptPlan, OutletPlan, SafeStepPlan
+    from hil.safety.plan import KeptPlan, OutletPlan, SafeStepPlan, WatchdogPlan
     from hil.visa.gate import Gate
     from hil.visa.upstream import Upstream
 
@@ -34,6 +34,9 @@ _ANSWER_S = 60.0  # the test's own time-out is shorter, or it declares a hold
 _FEEDS_A_TIMEOUT = 4
 _IDLE_S = 1.0
 _PROTECTED = -203
+_FORGET = "*CLS"
+_ERROR = "SYST:ERR?"
+_NO_ERROR = ("0", "+0")
 
 
 class Bench(Protocol):
@@ -149,6 +152,8 @@ class Outlet:
         self._awake = Awake(self._wake_r)
         self._may_reopen = False
         self._guarded = False
+        """Whether its watchdog was set on this connection."""
+        self._to_disable = False
         self._fed = Stopwatch()
         self._ended = False
         self._thread = threading.Thread(target=self._run, name=f"outlet {plan.name}", daemon=True)
@@ -316,16 +321,34 @@ class Outlet:
         watchdog = self.plan.watchdog
         if watchdog is None or order.trouble:
             return
-        if order.last:
-            commands = [watchdog.disable] if self._guarded else []
-        elif not order.steps:
-            return
-        else:
-            commands = [] if self._guarded else [watchdog.clear, watchdog.enable]
-            self._guarded = True
-        with suppress(HilError):  # a connection that is lost is found when the watchdog is fed
-            for command in filter(None, commands):
+        if order.last and self._to_disable and watchdog.disable:
+            with suppress(HilError):  # everything is off
+                self.send(watchdog.disable)
+        elif order.steps and not order.last and not self._guarded:
+            problem = self._enable(watchdog)
+            if problem:
+                order.results = [*order.results, self._trouble(problem, watchdog.enable)]
+
+    def _enable(self, watchdog: WatchdogPlan) -> str:
+        """Start the watchdog; why it is not known to run, "" when it is.
+
+        The error queue is emptied first, so that it tells of the watchdog alone.
+        """
+        try:
+            self._to_disable = True
+            for command in filter(None, (_FORGET, watchdog.clear, watchdog.enable)):
                 self.send(command)
+            self._guarded = True
+            found = self.ask(_ERROR, round(self.plan.feed_s * s))
+        except HilError as problem:
+            return f"the watchdog could not be set with {watchdog.enable!r}: {problem}"
+        if found is not None and found.partition(",")[0].strip() in _NO_ERROR:
+            return ""
+        told = "no answer" if found is None else repr(found)
+        return (
+            f"after {watchdog.enable!r}, which is to set the watchdog, {_ERROR} was to read error 0; found {told}; "
+            "see the commands of its watchdog in the rig file"
+        )
 
     def _await_end(self) -> None:
         """Nothing more goes out; only the order to end comes."""
@@ -381,6 +404,7 @@ class Outlet:
         self._bench.note("reopening", outlet=self.plan.name, why=str(lost))
         self._upstream = self._upstream.reopened()
         self._dialogue = Dialogue(self._upstream)
+        self._guarded = False  # it may be another one, or have been switched off and on
 
     # -- the test's side ----------------------------------------------------------------------------------
 

@@ -258,6 +258,22 @@ def test_the_watchdog_starts_when_all_is_off_and_stops_after_the_last_time(instr
     assert sent == [OFF, "CLE", "WDOG ON", OFF, "WDOG OFF"]
 
 
+def test_a_watchdog_that_the_instrument_refuses_is_trouble(instrument: Instrument, desk: Desk) -> None:
+    instrument.answers["SYST:ERR?"] = '-113,"Undefined header"'
+    with serving(instrument, desk, watchdog=WATCHDOG) as outlet:
+        assert """after 'WDOG ON'""" in made_safe(outlet).trouble
+
+
+def test_a_watchdog_is_set_again_over_a_new_connection(instrument: Instrument, desk: Desk) -> None:
+    with serving(instrument, desk, watchdog=WATCHDOG) as outlet:
+        assert made_safe(outlet).trouble == ""
+        assert made_safe(outlet).trouble == ""
+        assert instrument.heard.count("WDOG ON") == 1
+        instrument.hang_up()
+        assert made_safe(outlet).trouble == ""
+    assert instrument.heard.count("WDOG ON") == 2
+
+
 def test_an_instrument_that_does_not_answer_what_feeds_its_watchdog_is_lost(instrument: Instrument, desk: Desk) -> None:
     instrument.answers["*STB?"] = None
     with serving(instrument, desk, watchdog=WATCHDOG):
