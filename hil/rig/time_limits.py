@@ -58,7 +58,7 @@ class TimeLimits:
         """A hold is over."""
         self._holds -= 1
         if self._holds == 0 and self._held_since_ns is not None and self._deadlines is not None:
-            self._deadlines.put_off(self._clock.now - self._held_since_ns)
+            self._deadlines.put_off(self._clock.now - self._held_since_ns, self._clock.now)
             self._set()
 
     def end(self) -> None:

@@ -33,7 +33,7 @@ class Test:
 
     def resume(self, now_ns: int, by: str = "") -> None:
         """A hold is over; its time does not count for the deadlines."""
-        self.deadlines.put_off(self.holds.resume(now_ns, by))
+        self.deadlines.put_off(self.holds.resume(now_ns, by), now_ns)
 
 
 class ByHand:

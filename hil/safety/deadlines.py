@@ -40,14 +40,15 @@ class Deadlines:
         if phase != self._phase:
             self._phase, self._entered_ns = phase, now_ns
 
-    def put_off(self, held_ns: int) -> None:
-        """A hold is over; its time does not count.
+    def put_off(self, held_ns: int, now_ns: int) -> None:
+        """A hold is over; its time does not count, in a phase that was entered meanwhile from then on.
 
         Args:
             held_ns: how long it was [ns].
+            now_ns: now [ns].
         """
         self._began_ns += held_ns
-        self._entered_ns += held_ns
+        self._entered_ns += min(held_ns, now_ns - self._entered_ns)
 
     @property
     def due_ns(self) -> int | None:

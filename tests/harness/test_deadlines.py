@@ -57,10 +57,17 @@ def test_holds_never_take_more_than_their_sum_and_put_a_deadline_off_by_what_the
             continue
         while not holds.over(now) and held_s:
             now, took, held_s = now + s, took + s, held_s - 1
-        found.put_off(holds.resume(now))
+        found.put_off(holds.resume(now), now)
         assert not holds
     assert took <= 20 * s
     assert found.due_ns == 60 * s + took
+
+
+def test_a_phase_that_was_entered_during_a_hold_is_put_off_by_its_own_part_of_it():
+    found = deadlines(armed=10.0)
+    found.enter("armed", 15 * s)
+    found.put_off(10 * s, 20 * s)
+    assert found.due_ns == 30 * s
 
 
 def test_a_hold_in_a_hold_ends_before_it():
