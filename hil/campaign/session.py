@@ -164,6 +164,7 @@ class RunSession:
             self.development,
             self._jitter,
             self._grants,
+            self.lease,
         )
 
     def _scheduling(self) -> tuple[str, ...]:

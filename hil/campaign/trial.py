@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hil.rig.blueprint import Blueprint
     from hil.rtl.build import Built
     from hil.safety.grant import Grant
+    from hil.safety.session_lease import SessionLease
 
 
 _DEBUGGER = "a debugger"
@@ -83,6 +84,8 @@ class Desk:
     """What seeds the latencies of a bench, where they are drawn."""
     grants: tuple[Grant, ...] = ()
     """The grants of hazardous actions that the run was given."""
+    lease: SessionLease | None = None
+    """The lease of a rig without a keeper."""
 
 
 @dataclass
@@ -119,6 +122,7 @@ class Trial(Closed):
     _invariants: Invariants | None
     _broken: list[Taken]
     _late: str
+    _lost: str
     _turned: str
     _by_hand: list[str]
     _debugged: bool
@@ -131,6 +135,7 @@ class Trial(Closed):
         self.measurements, self.checks = [], []
         self._watching, self._logs, self._body, self._epoch = [], {}, None, ""
         self._doubts, self._invariants, self._broken, self._late = [], None, [], ""
+        self._lost = ""
         self._turned, self._by_hand, self._debugged = "", [], False
         self._recorder = SegmentRecorder(desk.segments, nodeid=order.nodeid, index=part.index, attempt=part.attempt)
         self.coverage = TrialCoverage(desk.folder, part, desk.bins)
@@ -369,6 +374,8 @@ class Trial(Closed):
             self._take_invariants(self._invariants, ask=verdict is not Verdict.ERROR)
         for by, why in [] if self.desk.keeping is None else self.desk.keeping.take_overs():
             self._done_by_hand(by, why)
+        if self.desk.lease is not None and self.desk.lease.lost:
+            self._lost = f"somebody else may have had the rig during the test: {self.desk.lease.lost}"
         found = self._judged() if verdict is None else Outcome(verdict, reason, message)
         if verdict is not None and verdict is not Verdict.NOT_RUN:
             found.verdict = worst([verdict, self._judged().verdict] if self._has_records() else [verdict])
@@ -441,7 +448,7 @@ class Trial(Closed):
             Verdict.FAIL if not check.passed else Verdict.INCONCLUSIVE if doubt else Verdict.PASS
             for check, doubt in zip(self.checks, self._doubts, strict=True)
         ]
-        wholly = [reason for reason in (self._late, self._turned, *self._by_hand) if reason]
+        wholly = [reason for reason in (self._late, self._lost, self._turned, *self._by_hand) if reason]
         verdicts += [Verdict.INCONCLUSIVE] * len(wholly)
         verdict = worst(
             [judge_test(verdicts, never_taken=never), *(taken.measurement.verdict for taken in self._broken)]

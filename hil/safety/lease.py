@@ -97,6 +97,16 @@ class _Holding:
             self._demand_mine()
         self._until_ns = now_ns + self._ttl_ns
 
+    def mark_harmless(self) -> None:
+        """Say that nothing of the rig can be unsafe, however this process ends.
+
+        Raises:
+            LeaseError: when somebody took over.
+        """
+        self._demand_mine()
+        self._words[Word.HARMLESS] = 1
+        self._opened.to_disk()
+
     def mark_unsafe(self, why: str) -> None:
         """Say that the rig is UNSAFE; only a confirmed safe state takes that back, however this process ends.
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _SIZE = 1024  # bytes of a record
 _MAGIC = 0x314C_4948_5345_534C  # also the version of the layout
 _WORDS = struct.Struct("=10Q")
+_LAST = struct.Struct("=Q")
 _TEXTS = (("boot", 48), ("user", 64), ("host", 80), ("since_utc", 40), ("who", 160), ("why", 400))  # name, bytes
 
 
@@ -43,6 +44,7 @@ class Word(IntEnum):
     START = 7
     UID = 8
     PID_SPACE = 9
+    HARMLESS = 127
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Record:
         who: what the holder says it is for.
         why: why the rig is UNSAFE or SAFING; "" otherwise.
         superseded: token of the lease that took over; 0 for none.
+        harmless: whether the holder can have left nothing that is unsafe: it held the rig without a keeper.
     """
 
     token: int
@@ -76,6 +79,7 @@ class Record:
     who: str
     why: str = ""
     superseded: int = 0
+    harmless: bool = False
 
     def encode(self) -> bytes:
         """The record as bytes; texts that are too long are cut."""
@@ -86,7 +90,8 @@ class Record:
         )  # fmt: skip
         texts = (held.boot, self.user, self.host, self.since_utc, self.who, self.why)
         parts = [_text(text, room) for text, (_, room) in zip(texts, _TEXTS, strict=True)]
-        return b"".join([words, *parts]).ljust(_SIZE, b"\0")
+        last = _LAST.pack(self.harmless)
+        return b"".join([words, *parts]).ljust(_SIZE - len(last), b"\0") + last
 
     @classmethod
     def decode(cls, content: bytes) -> Record:
@@ -106,7 +111,10 @@ class Record:
             texts[name] = content[at : at + room].split(b"\0", 1)[0].decode("utf-8", "replace")
             at += room
         holder = Holder(pid, start, space, texts.pop("boot"))
-        return cls(token, State(state), holder, uid, renewed, ttl, superseded=superseded, **texts)
+        (harmless,) = _LAST.unpack_from(content, _SIZE - _LAST.size)
+        return cls(
+            token, State(state), holder, uid, renewed, ttl, superseded=superseded, harmless=bool(harmless), **texts
+        )
 
 
 class Opened:

@@ -34,6 +34,7 @@ class LeaseStatus:
         renewed_s: time since the last renewal [s].
         ttl_s: time to live [s].
         why: why the rig is SAFING or UNSAFE.
+        harmless: whether the holder had no keeper, and can have left nothing that is unsafe.
     """
 
     rig_name: str
@@ -49,6 +50,7 @@ class LeaseStatus:
     renewed_s: float = 0.0
     ttl_s: float = 0.0
     why: str = ""
+    harmless: bool = False
 
     @classmethod
     def never(cls, folder: Folder) -> LeaseStatus:
@@ -73,6 +75,7 @@ class LeaseStatus:
             (boot_ns() - record.renewed_ns) / s,
             record.ttl_ns / s,
             record.why,
+            record.harmless,
         )
 
     @property

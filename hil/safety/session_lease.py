@@ -6,6 +6,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from hil.errors import HilError
+from hil.safety.errors import LeaseError
+from hil.safety.lease import Takeover
 from hil.safety.tenancy import Tenancy
 
 if TYPE_CHECKING:
@@ -24,18 +26,28 @@ class SessionLease:
         lab: its place at a coordinator of labgrid; None where it has none.
 
     Raises:
-        LeaseError: when somebody else has the rig.
+        LeaseError: when somebody else has the rig, or a keeper left it without a confirmed safe state.
         ToolMissingError: when it has a place and there is no labgrid.
     """
 
     def __init__(self, rig_name: str, *, ttl_s: float, who: str, lab: LabPlan | None = None) -> None:
         self._tenancy = Tenancy.acquire(rig_name, ttl_s=ttl_s, who=who, lab=lab)
+        claimed, last = self._tenancy.lease, self._tenancy.lease.previous
+        if isinstance(claimed, Takeover) and last is not None and not last.harmless:
+            self._tenancy.refuse()
+            raise LeaseError(f"{last}; it was left by a keeper: run `hil safe` with the rig file that has the hazards")
         self._lease = self._tenancy.confirmed_safe()  # nothing of it can be unsafe
+        self._lease.mark_harmless()
         self._period_s = ttl_s / _RENEWALS
         self._lost = ""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"lease of {rig_name}", daemon=True)
         self._thread.start()
+
+    @property
+    def lost(self) -> str:
+        """Why it is not held any more; "" while it is."""
+        return self._lost
 
     def release(self) -> str:
         """Give it back; why it was not held to the end, "" when it was."""

@@ -10,11 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from hil.campaign.session import RunSession, Settings
+from hil.campaign.trial import Order
 from hil.cli import main
+from hil.limits import Verdict
 from hil.rig.keeping import has_keeper, is_leased
 from hil.rig.loader import load_rig
 from hil.safety.errors import LeaseError
 from hil.safety.lease import Lease, status
+from hil.safety.lease_file import find_folder
 from hil.safety.lease_record import State
 from hil.safety.plan import LabPlan
 from hil.safety.session_lease import SessionLease
@@ -111,9 +114,42 @@ def test_a_lease_without_a_keeper_outlasts_its_time_to_live():
     assert held.release() == ""
 
 
-def test_what_a_run_that_died_left_is_held_by_the_next_and_freed_by_hil_safe(rig):
-    with Lease.acquire("wired", ttl_s=5.0, who="a run that dies"):
+def test_a_lease_lost_during_a_run_makes_its_tests_inconclusive_from_then_on(rig, tmp_path):
+    rig.write_text(f"{rig.read_text()}[safety]\nlease_s = 0.1\n")
+    run = RunSession.begin(Settings(str(rig), tmp_path, folder=str(tmp_path / "one")))
+    run.plan(["before", "after"])
+    before = run.trial(Order("before"))
+    before.measure("mass", 1.0, "kg", limit=(0.0, None))
+    assert before.end_body().verdict is Verdict.PASS
+    before.end()
+    records = find_folder("wired", None)
+    newest = records.newest()
+    assert newest is not None
+    records.supersede(newest[0], newest[1].token + 1)  # as somebody who takes over does
+    assert run.lease is not None
+    while not run.lease.lost:
+        Event().wait(0.01)
+    after = run.trial(Order("after"))
+    after.measure("mass", 1.0, "kg", limit=(0.0, None))
+    found = after.end_body()
+    after.end()
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "was taken over" in found.reason
+    run.finish()
+
+
+def test_what_a_keeper_left_is_not_confirmed_by_a_run_without_one():
+    with Lease.acquire("wired", ttl_s=5.0, who="a keeper that dies"):
         pass
+    for _ in range(2):
+        with pytest.raises(LeaseError, match="left by a keeper: run `hil safe` with the rig file that has the hazards"):
+            SessionLease("wired", ttl_s=5.0, who="the next")
+        assert status("wired").state is State.SAFING
+
+
+def test_what_a_run_that_died_left_is_held_by_the_next_and_freed_by_hil_safe(rig):
+    with Lease.acquire("wired", ttl_s=5.0, who="a run that dies") as dying:
+        dying.mark_harmless()
     assert status("wired").state is State.SAFING
     SessionLease("wired", ttl_s=5.0, who="the next").release()
     assert status("wired").state is State.FREE
