@@ -157,6 +157,8 @@ class Clock:
         self._trespass: ClockError | None = None
         self.lateness = Lateness()
         """Of every tick, on a paced clock; in virtual time nothing is ever late."""
+        self.is_held_up = False
+        """Whether the test waits for an instrument to answer, while the world runs: that is no progress of the test."""
 
     # -- reading ------------------------------------------------------------------------------------------
 

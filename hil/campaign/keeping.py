@@ -16,6 +16,7 @@ from hil.units import ms
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hil.clock import Clock
     from hil.rig.model import RigFile
     from hil.rig.world import Rig
 
@@ -81,8 +82,13 @@ class Keeping:
     def watch(self, rig: Rig) -> None:
         """Tell the keeper of progress while the world of a test runs, and have the rig made safe when it is closed."""
         rig.keeper = self._link
-        rig.clock.every(_PROGRESS_NS, self._link.progress, timed=False)
+        rig.clock.every(_PROGRESS_NS, lambda: self._progress(rig.clock), timed=False)
         rig.closing.callback(self._link.make_safe)
+
+    def _progress(self, clock: Clock) -> None:
+        """Tell of progress, unless the world runs only because an instrument has not answered yet."""
+        if not clock.is_held_up:
+            self._link.progress()
 
     def take_overs(self) -> list[tuple[str, str]]:
         """Who has taken the rig over from the test that runs, and what for."""

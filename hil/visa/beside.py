@@ -44,7 +44,11 @@ class Beside:
         made = self._thread.submit(call)
         self._last = made
         made.add_done_callback(lambda _: self._clock.post(_nothing))
-        self._clock.wait(None, made.done, f"an answer of {self._name}")
+        self._clock.is_held_up = True
+        try:
+            self._clock.wait(None, made.done, f"an answer of {self._name}")
+        finally:
+            self._clock.is_held_up = False
         return made.result()
 
     def close(self) -> None:
