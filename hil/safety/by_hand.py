@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hil.clock import Clock
     from hil.safety.deadlines import Deadlines
     from hil.safety.holds import Hold, Holds
-    from hil.safety.outlet import Kept
+    from hil.safety.kept import Kept
     from hil.safety.record import KeeperRecord
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from hil.io.gate import CardGate, Move
     from hil.io.kept_card import KeptCard
-    from hil.safety.outlet import Bench, SafeOrder
+    from hil.safety.kept import Bench, SafeOrder
     from hil.safety.plan import CardPlan
 
 _BEAT_S = 1.0
@@ -255,17 +255,8 @@ class CardOutlet(KeptPart["CardPlan"]):
         """Let one message of the test through, or refuse it."""
         self._bench.touched()
         ruling = self._gate.rule(move)
-        refusal = ruling.refusal
-        if not refusal and not self._bench.progressing():
-            refusal = "the rig is being made safe"
-        if not refusal and self._lent:
-            refusal = "an operator has the rig"
-        if not refusal and ruling.energises:
-            refusal = self._bench.why_not_energise(self.plan.name)
-            if not refusal:
-                self._bench.note("energised", outlet=self.plan.name, message=_shown(move))
+        refusal = self._why_not(ruling.refusal, _shown(move), energises=ruling.energises)
         if refusal:
-            self._bench.note("refused", outlet=self.plan.name, message=_shown(move), why=refusal)
             self._refuse(move, refusal)
         elif not self._bench.may_write():
             self._door.drop()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hil.can.gate import CanGate, Ruling
     from hil.can.kept_bus import KeptBus, Received
     from hil.can.protection import Receiver
-    from hil.safety.outlet import Bench, SafeOrder
+    from hil.safety.kept import Bench, SafeOrder
     from hil.safety.plan import BusPlan
 
 _QUIET_S = 0.25  # python-can's client wants nothing behind the answer to rawmode in the same packet
@@ -240,17 +240,9 @@ class GatewayOutlet(KeptPart["BusPlan"]):
             self._refuse(word, str(problem))
             return
         ruling = self._gate.rule(frame)
-        refusal = ruling.refusal
-        if not refusal and not self._bench.progressing():
-            refusal = "the rig is being made safe"
-        if not refusal and self._lent:
-            refusal = "an operator has the rig"
-        if not refusal and self._live.begins(ruling):
-            refusal = self._bench.why_not_energise(self.plan.name)
-            if not refusal:
-                self._bench.note("energised", outlet=self.plan.name, message=str(frame), name=ruling.message)
-        if refusal:
-            self._refuse(str(frame), refusal)
+        begins = self._live.begins(ruling)
+        if self._why_not(ruling.refusal, str(frame), energises=begins, name=ruling.message):
+            self._tell_refused()
         elif not self._bench.may_write():
             self._door.drop()
         else:
@@ -267,6 +259,9 @@ class GatewayOutlet(KeptPart["BusPlan"]):
 
     def _refuse(self, shown: str, why: str) -> None:
         self._bench.note("refused", outlet=self.plan.name, message=shown, why=why)
+        self._tell_refused()
+
+    def _tell_refused(self) -> None:
         self._tell(error_word(TX_TIMEOUT, self._bus.unix_ns()))
 
     # -- time ---------------------------------------------------------------------------------------------

@@ -15,15 +15,15 @@ from hil.safety.by_hand import ByHand, Test
 from hil.safety.deadlines import Deadlines, why_not_allowed
 from hil.safety.errors import LeaseError
 from hil.safety.holds import Holds
-from hil.safety.outlet import SafeOrder
+from hil.safety.kept import SafeOrder
 from hil.units import ms, s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from hil.clock import Event, WallClock
+    from hil.safety.kept import Kept
     from hil.safety.lease import Lease, Takeover
-    from hil.safety.outlet import Kept
     from hil.safety.plan import KeeperPlan
     from hil.safety.record import KeeperRecord
 

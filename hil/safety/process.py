@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from hil.safety.control import Message, Peer
-    from hil.safety.outlet import Kept
+    from hil.safety.kept import Kept
 
 Plan = TypeVar("Plan", bound=KeptPlan)
 

@@ -7,6 +7,7 @@ value did (discharged). The same code runs in virtual time and in the keeper.
 from __future__ import annotations
 
 import re
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -83,7 +84,21 @@ def run_sequence(steps: Sequence[Step], line: Line, now: Callable[[], int]) -> l
         line: the instrument.
         now: the clock [ns].
     """
-    return [_run(step, line, now) for step in steps]
+    return [_survived(step, line, now) for step in steps]
+
+
+def defect_of(problem: Exception) -> str:
+    """What is said of an error that nobody foresaw."""
+    return f"a defect in the harness: {type(problem).__name__}: {problem}"
+
+
+def _survived(step: Step, line: Line, now: Callable[[], int]) -> StepResult:
+    """One step; a defect in it keeps no other from being run."""
+    try:
+        return _run(step, line, now)
+    except Exception as defect:
+        traceback.print_exc()
+        return StepResult(step.write or step.query or "", now(), None, False, "", defect_of(defect))
 
 
 def _run(step: Step, line: Line, now: Callable[[], int]) -> StepResult:

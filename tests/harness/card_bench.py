@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from keeper_bench import PATIENCE_S
+from keeper_bench import PATIENCE_S, KeeperHere
 from sim_world import OnClock
 
 from hil.clock import WallClock
@@ -15,11 +15,8 @@ from hil.io.sim_card import SimIoCard
 from hil.io.stream_card import StreamCard
 from hil.safety.card_outlet import CardOutlet
 from hil.safety.interlock import Interlocks
-from hil.safety.keeper import Keeper, State
-from hil.safety.lease import Lease
 from hil.safety.opening import channels_of
 from hil.safety.plan import CardPlan, InterlockPlan, KeeperPlan, OutputPlan, SafeStepPlan, WatchdogPlan
-from hil.safety.record import KeeperRecord, read_record
 from hil.signal import Timeline
 from hil.sim.card_server import CardServer
 
@@ -75,14 +72,14 @@ class Stand(OnClock):
         assert reached.wait(PATIENCE_S), there.volts
 
 
-class KeptStand(OnClock):
+class KeptStand(KeeperHere):
     """A keeper that keeps the stand; ``with Stand() as stand, KeptStand(folder, stand) as kept``."""
 
     def __init__(
         self, folder: Path, stand: Stand, *, interlocked: bool = False, silence_s: float = 5.0, **fields: Any
     ) -> None:
-        super().__init__()
-        self.folder, self.stand, self._silence_s = folder, stand, silence_s
+        super().__init__(folder)
+        self.stand, self._silence_s = stand, silence_s
         address = stand.server.address
         key = InterlockPlan(
             card="hil.io.stream_card:StreamCard", address=address, name="stand", port="di_key", level="high"
@@ -94,11 +91,8 @@ class KeptStand(OnClock):
         plan = KeeperPlan(
             rig="kept", cards=[self.plan], who="a test", silence_s=self._silence_s, deadline_s=60, hold_s=60, lease_s=5
         )
-        lease = Lease.acquire("kept", ttl_s=5, who="a test", folder=self.folder / "lease")
-        assert isinstance(lease, Lease)
-        self._record = KeeperRecord(self.folder / "keeper.jsonl")
         self._interlocks = Interlocks(self.clock, {"stand": self.plan.interlocks}, {})
-        self.keeper = Keeper(plan, self.clock, lease, self._record, self._interlocks.why_not)
+        self.open_keeper(plan, self._interlocks.why_not)
         rules = {name: OutputRule(**output.model_dump()) for name, output in self.plan.outputs.items()}
         card = KeptCard("stand", self.plan.address)
         card.require(channels_of(self.plan))
@@ -111,27 +105,15 @@ class KeptStand(OnClock):
         self.outlet.order(None)
         self.outlet.join(PATIENCE_S)
         self._interlocks.close()
-        self._record.close()
+        self.record.close()
 
-    def await_state(self, *states: State) -> State:
-        """Wait until the rig is known to be in one of these states."""
-        reached = threading.Event()
-        event = self.do(lambda: self.clock.every(1_000_000, lambda: self.keeper.state in states and reached.set()))
-        assert reached.wait(PATIENCE_S), f"{self.keeper.state}, {self.keeper.trouble}"
-        self.do(event.cancel)
-        return self.keeper.state
-
-    def begin(self) -> None:
+    def begin(self, test: str = "a test", deadline_s: float | None = None) -> str:
         """Begin a test once the rig is safe."""
-        self.await_state(State.SAFE)
-        assert not self.do(lambda: self.keeper.begin("a test", None))
+        why = super().begin(test, deadline_s)
+        assert not why
+        return why
 
     def card(self) -> StreamCard:
         """The card as a test opens it."""
         ports = [port for port in PORTS if port != "do_timer"]
         return StreamCard("stand", self.outlet.door, timeline=Timeline(WallClock()), ports=ports)
-
-    def recorded(self, what: str) -> list[dict[str, object]]:
-        """The lines of a kind in the keeper's record, with what was noted until now."""
-        self.do(lambda: None)
-        return [line for line in read_record(self.folder / "keeper.jsonl") if line["what"] == what]

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import can
-from keeper_bench import PATIENCE_S
-from sim_world import OnClock
+from keeper_bench import PATIENCE_S, KeeperHere
 
 from hil.can.database import Database
 from hil.can.facade import Bus
@@ -18,11 +17,8 @@ from hil.can.opening import open_bus
 from hil.can.real import open_real
 from hil.can.stamps import SOURCES
 from hil.clock import WallClock
-from hil.safety.keeper import Keeper, State
-from hil.safety.lease import Lease
 from hil.safety.opening import open_gateway
 from hil.safety.plan import BusPlan, KeeperPlan, SafeStepPlan
-from hil.safety.record import KeeperRecord, read_record
 from hil.units import ms, s
 
 if TYPE_CHECKING:
@@ -87,7 +83,7 @@ class Engine:
                 self.say("MAINSTAGE" if values["Valve"] or self.stuck else "OFF")
 
 
-class KeptGateway(OnClock):
+class KeptGateway(KeeperHere):
     """A keeper that keeps a bus with an engine on it.
 
     Args:
@@ -100,8 +96,7 @@ class KeptGateway(OnClock):
     def __init__(
         self, folder: Path, *, near: tuple[str, str] | None = None, far: tuple[str, str] | None = None, **fields: Any
     ) -> None:
-        super().__init__()
-        self.folder = folder
+        super().__init__(folder)
         interface, self.channel = near or ("virtual", f"gateway_{next(_CHANNELS)}")
         self._far = far or (interface, self.channel)
         self._silence_s = fields.pop("silence_s", 5.0)
@@ -119,32 +114,22 @@ class KeptGateway(OnClock):
         plan = KeeperPlan(
             rig="kept", buses=[self.plan], who="a test", silence_s=self._silence_s, deadline_s=60, hold_s=60, lease_s=5
         )
-        lease = Lease.acquire("kept", ttl_s=5, who="a test", folder=self.folder / "lease")
-        assert isinstance(lease, Lease)
-        self._record = KeeperRecord(self.folder / "keeper.jsonl")
-        self.keeper = Keeper(plan, self.clock, lease, self._record, lambda _: self.open)
-        self.outlet = open_gateway(self.plan, self.keeper, self._record, clock=self.clock)
+        self.open_keeper(plan, lambda _: self.open)
+        self.outlet = open_gateway(self.plan, self.keeper, self.record, clock=self.clock)
         self.keeper.serve({"bus_a": self.outlet})
         return self._end
 
     def _end(self) -> None:
         self.outlet.order(None)
         self.outlet.join(PATIENCE_S)
-        self._record.close()
+        self.record.close()
         self.engine.close()
 
-    def await_state(self, *states: State) -> State:
-        """Wait until the rig is known to be in one of these states."""
-        reached = threading.Event()
-        event = self.do(lambda: self.clock.every(1_000_000, lambda: self.keeper.state in states and reached.set()))
-        assert reached.wait(PATIENCE_S), f"{self.keeper.state}, {self.keeper.trouble}"
-        self.do(event.cancel)
-        return self.keeper.state
-
-    def begin(self) -> None:
+    def begin(self, test: str = "a test", deadline_s: float | None = None) -> str:
         """Begin a test once the rig is safe."""
-        self.await_state(State.SAFE)
-        assert not self.do(lambda: self.keeper.begin("a test", None))
+        why = super().begin(test, deadline_s)
+        assert not why
+        return why
 
     def link(self, clock: WallClock) -> RealLink:
         """The bus as a test opens it: python-can's own client."""
@@ -153,11 +138,6 @@ class KeptGateway(OnClock):
             "bus_a", clock, interface="socketcand", channel=self.channel, bitrate_bps=500_000, options=options,
             stamps=SOURCES[self.plan.interface],
         )  # fmt: skip
-
-    def recorded(self, what: str) -> list[dict[str, object]]:
-        """The lines of a kind in the keeper's record, with what was noted until now."""
-        self.do(lambda: None)
-        return [line for line in read_record(self.folder / "keeper.jsonl") if line["what"] == what]
 
 
 class TestSide:

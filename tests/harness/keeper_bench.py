@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
 
 from sim_world import OnClock
 
@@ -19,9 +19,11 @@ from hil.visa.keysight_n6700 import KeysightN6700
 from hil.visa.upstream import Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Any
+
+Opened = TypeVar("Opened", bound="OnClock")
 
 PATIENCE_S = 10.0
 OFF = "OUTP OFF,(@1:4)"
@@ -126,62 +128,24 @@ def gate_of(name: str = "psu") -> Gate:
 WATCHDOG = WatchdogPlan(enable="WDOG ON", disable="WDOG OFF", clear="CLE", timeout_ms=200.0)
 
 
-class Kept(OnClock):
-    """A keeper in this process.
+class KeeperHere(OnClock):
+    """A keeper in this process; what it keeps is its subclass's matter.
 
     Args:
         folder: of its record and lease.
-        instruments: what it keeps, by name.
-        outlets: more of what the rig file says of each.
-        limits: of the plan.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        outlets: dict[str, dict[str, Any]] | None = None,
-        why_not: Callable[[str], str] = lambda _: "",
-        **limits: Any,
-    ) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__()
         self.folder = folder
-        self.instruments = {name: Instrument() for name in (outlets or {"psu": {}})}
-        self._fields = outlets or {"psu": {}}
-        self._why_not = why_not
-        most = {"silence_s": 5.0, "deadline_s": 60.0, "deadline_max_s": 60.0, "hold_s": 60.0, "hold_sum_s": 60.0}
-        self._limits: dict[str, Any] = {**most, "lease_s": 5.0, **limits}
 
-    def build(self) -> Callable[[], None]:
-        plans = [outlet_plan(name, **fields) for name, fields in self._fields.items()]
-        plan = KeeperPlan(rig="kept", outlets=plans, who="a test", **self._limits)
-        lease = Lease.acquire("kept", ttl_s=plan.lease_s, who="a test", folder=self.folder / "lease")
+    def open_keeper(self, plan: KeeperPlan, why_not: Callable[[str], str]) -> None:
+        """Make the keeper, on the clock; ``why_not`` says why an output must stay off."""
+        lease = Lease.acquire(plan.rig, ttl_s=plan.lease_s, who=plan.who, folder=self.folder / "lease")
         assert isinstance(lease, Lease)
         self.lease = lease
-        self._record = KeeperRecord(self.folder / "keeper.jsonl")
-        self.keeper = Keeper(plan, self.clock, lease, self._record, self._why_not)
-        self.outlets = {
-            made.name: Outlet(
-                made, gate_of(made.name), Upstream.open(self.instruments[made.name].resource, made.name), self.keeper
-            )
-            for made in plans
-        }
-        self.keeper.serve(self.outlets)
-        return self._end
-
-    def _end(self) -> None:
-        for outlet in self.outlets.values():
-            outlet.order(None)
-        for outlet in self.outlets.values():
-            outlet.join(PATIENCE_S)
-        self._record.close()
-        for instrument in self.instruments.values():
-            instrument.close()
-
-    @property
-    def psu(self) -> Instrument:
-        """The first instrument."""
-        return next(iter(self.instruments.values()))
+        self.record = KeeperRecord(self.folder / "keeper.jsonl")
+        self.keeper = Keeper(plan, self.clock, lease, self.record, why_not)
 
     def await_state(self, *states: State) -> State:
         """Wait until the rig is known to be in one of these states."""
@@ -199,9 +163,74 @@ class Kept(OnClock):
         return found[0]
 
     def begin(self, test: str = "test", deadline_s: float | None = None) -> str:
-        """Begin a test once the rig is safe."""
+        """Begin a test once the rig is safe; why it may not."""
         self.await_state(State.SAFE)
         return self.do(lambda: self.keeper.begin(test, deadline_s))
+
+    def recorded(self, what: str) -> list[dict[str, object]]:
+        """The lines of a kind in the record, with what was noted until now."""
+        self.do(lambda: None)
+        return [line for line in read_record(self.folder / "keeper.jsonl") if line["what"] == what]
+
+
+@contextmanager
+def opening(kind: Callable[..., Opened], *first: object) -> Iterator[Callable[..., Opened]]:
+    """What opens such things with more arguments; all are closed at the end."""
+    with ExitStack() as closing:
+        yield lambda *args, **fields: closing.enter_context(kind(*first, *args, **fields))
+
+
+class Kept(KeeperHere):
+    """A keeper in this process.
+
+    Args:
+        folder: of its record and lease.
+        instruments: what it keeps, by name.
+        outlets: more of what the rig file says of each.
+        limits: of the plan.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        outlets: dict[str, dict[str, Any]] | None = None,
+        why_not: Callable[[str], str] = lambda _: "",
+        **limits: Any,
+    ) -> None:
+        super().__init__(folder)
+        self.instruments = {name: Instrument() for name in (outlets or {"psu": {}})}
+        self._fields = outlets or {"psu": {}}
+        self._why_not = why_not
+        most = {"silence_s": 5.0, "deadline_s": 60.0, "deadline_max_s": 60.0, "hold_s": 60.0, "hold_sum_s": 60.0}
+        self._limits: dict[str, Any] = {**most, "lease_s": 5.0, **limits}
+
+    def build(self) -> Callable[[], None]:
+        plans = [outlet_plan(name, **fields) for name, fields in self._fields.items()]
+        plan = KeeperPlan(rig="kept", outlets=plans, who="a test", **self._limits)
+        self.open_keeper(plan, self._why_not)
+        self.outlets = {
+            made.name: Outlet(
+                made, gate_of(made.name), Upstream.open(self.instruments[made.name].resource, made.name), self.keeper
+            )
+            for made in plans
+        }
+        self.keeper.serve(self.outlets)
+        return self._end
+
+    def _end(self) -> None:
+        for outlet in self.outlets.values():
+            outlet.order(None)
+        for outlet in self.outlets.values():
+            outlet.join(PATIENCE_S)
+        self.record.close()
+        for instrument in self.instruments.values():
+            instrument.close()
+
+    @property
+    def psu(self) -> Instrument:
+        """The first instrument."""
+        return next(iter(self.instruments.values()))
 
     def end_test(self) -> bool:
         """End the test; whether the rig is confirmed safe."""
@@ -213,10 +242,6 @@ class Kept(OnClock):
     def connect(self, outlet: str = "psu") -> Client:
         """A test's connection to an outlet."""
         return Client(self.outlets[outlet].port)
-
-    def recorded(self, what: str) -> list[dict[str, object]]:
-        """The lines of a kind in the record."""
-        return [line for line in read_record(self.folder / "keeper.jsonl") if line["what"] == what]
 
 
 class Client:

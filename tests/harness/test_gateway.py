@@ -10,7 +10,7 @@ import pytest
 from gateway_bench import DATABASE, SAFE, SHUT, KeptGateway, TestSide
 from hypothesis import given
 from hypothesis import strategies as st
-from keeper_bench import PATIENCE_S
+from keeper_bench import PATIENCE_S, opening
 
 from hil.can import step_words
 from hil.can.database import Database
@@ -30,17 +30,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def kept(tmp_path: Path) -> Iterator[Callable[..., KeptGateway]]:
     """``kept(...)`` opens a keeper of a bus; it is closed with the test."""
-    opened: list[KeptGateway] = []
-
-    def open_one(**fields: object) -> KeptGateway:
-        made = KeptGateway(tmp_path, **fields)
-        made.__enter__()
-        opened.append(made)
-        return made
-
-    yield open_one
-    for made in opened:
-        made.__exit__()
+    with opening(KeptGateway, tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -256,8 +247,8 @@ def test_a_defect_ends_neither_the_thread_nor_the_order_that_met_it(kept, side):
     rig.outlet._bus._bus = broken
     test.valve(0)
     rig.await_state(State.UNSAFE)
-    assert "bus_a is lost: a defect in the keeper: RuntimeError: no one" in str(rig.recorded("tripped")[0]["why"])
-    assert str(rig.recorded("step")[-1]["trouble"]).startswith("a defect in the keeper: RuntimeError")
+    assert "bus_a is lost: a defect in the harness: RuntimeError: no one" in str(rig.recorded("tripped")[0]["why"])
+    assert str(rig.recorded("step")[-1]["trouble"]).startswith("a defect in the harness: RuntimeError")
     rig.outlet._bus._bus = before
     assert rig.outlet._thread.is_alive()
 

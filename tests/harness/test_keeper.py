@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from keeper_bench import OFF, PATIENCE_S, WATCHDOG, Client, Kept
+from keeper_bench import OFF, PATIENCE_S, WATCHDOG, Client, Kept, opening
 
 from hil.clock import Stopwatch
 from hil.safety.keeper import State
@@ -22,17 +22,8 @@ HOLD: dict[str, object] = {"safe_in": {"pressurised": []}}
 @pytest.fixture
 def kept(tmp_path: Path) -> Iterator[Callable[..., Kept]]:
     """``kept(...)`` opens a keeper; it is closed with the test."""
-    opened: list[Kept] = []
-
-    def open_one(**given: object) -> Kept:
-        made = Kept(tmp_path, **given)  # type: ignore[arg-type]  # as Kept takes them
-        made.__enter__()
-        opened.append(made)
-        return made
-
-    yield open_one
-    for made in opened:
-        made.__exit__()
+    with opening(Kept, tmp_path) as opened:
+        yield opened
 
 
 def on(rig: Kept, outlet: str = "psu") -> None:

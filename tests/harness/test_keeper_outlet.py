@@ -11,7 +11,8 @@ import pytest
 from keeper_bench import IDENTITY, OFF, PATIENCE_S, WATCHDOG, Client, Instrument, gate_of, outlet_plan
 
 from hil.clock import Stopwatch, boot_ns
-from hil.safety.outlet import Outlet, SafeOrder
+from hil.safety.kept import SafeOrder
+from hil.safety.outlet import Outlet
 from hil.safety.plan import SafeStepPlan
 from hil.visa.upstream import Upstream
 
@@ -234,19 +235,22 @@ def test_a_defect_in_what_the_test_says_ends_its_connection_and_not_the_safe_seq
     client.say("OUTP ON,(@1)")
     assert client.hear() == ""
     assert desk.was_lost.wait(PATIENCE_S)
-    assert "a defect in the keeper: RuntimeError()" in desk.lost_outlets[0]
+    assert "a defect in the harness: RuntimeError: " in desk.lost_outlets[0]
     assert made_safe(outlet).trouble == ""
     assert OFF in instrument.heard
 
 
 def test_a_defect_in_the_safe_sequence_is_told_and_the_next_order_is_obeyed(desk: Desk, outlet: Outlet) -> None:
+    calls = iter((RuntimeError(),))
+
     def now() -> int:
-        del desk.now
-        raise RuntimeError
+        for problem in calls:
+            raise problem
+        return 0
 
     desk.now = now
     told = [result.trouble for result in made_safe(outlet).results]
-    assert told == ["a defect in the keeper: RuntimeError()", ""]
+    assert told == ["a defect in the harness: RuntimeError: ", ""]
     assert made_safe(outlet).trouble == ""
 
 
@@ -282,7 +286,7 @@ def test_an_instrument_that_does_not_answer_what_feeds_its_watchdog_is_lost(inst
 
 
 def test_an_outlet_without_a_watchdog_sleeps_while_nobody_says_anything(outlet: Outlet) -> None:
-    thread = next(each for each in threading.enumerate() if each.name == f"outlet {outlet.plan.name}")
+    thread = next(each for each in threading.enumerate() if each.name == f"kept {outlet.plan.name}")
     spent = Path(f"/proc/self/task/{thread.native_id}/schedstat")
     never = threading.Event()
     never.wait(1.1)  # longer than an idle outlet sleeps at a time
