@@ -58,13 +58,14 @@ def multicast(*, echo: bool = False) -> can.BusABC:
 def test_a_frame_reaches_the_other_programs_and_its_own_counts_as_sent(alone: None) -> None:
     clock = WallClock()
     link = open_real("bus_a", clock, interface="udp_multicast", channel=GROUP, bitrate_bps=BITRATE)
-    other = multicast()
+    other, of_another_bus = multicast(), open_bus("udp_multicast", OTHER_GROUP, BITRATE, echo=False)
     try:
         link.send_frame(Frame(0x123, b"\1\2"))
         found = other.recv(5.0)
         assert found is not None
         assert (found.arbitration_id, bytes(found.data), found.is_rx) == (0x123, b"\1\2", True)
         assert other.recv(0.0) is None
+        assert of_another_bus.recv(0.0) is None
         assert clock.wait(5 * s, lambda: link.stats.sent == 1)
         assert (link.stats.received, link.stats.lost) == (0, 0)
         other.send(can.Message(arbitration_id=0x321, is_extended_id=False))
@@ -73,6 +74,7 @@ def test_a_frame_reaches_the_other_programs_and_its_own_counts_as_sent(alone: No
     finally:
         link.shutdown()
         other.shutdown()
+        of_another_bus.shutdown()
 
 
 def test_a_bridge_does_not_hear_what_it_sent(alone: None) -> None:

@@ -254,6 +254,30 @@ def test_a_defect_in_the_safe_sequence_is_told_and_the_next_order_is_obeyed(desk
     assert made_safe(outlet).trouble == ""
 
 
+def test_a_defect_after_the_steps_is_told_and_the_order_is_answered(instrument: Instrument, desk: Desk) -> None:
+    asked = iter((None, None, None, RuntimeError("of the watchdog")))  # off, its state, its voltage, the watchdog
+
+    def may_write() -> bool:
+        problem = next(asked, None)
+        if problem is not None:
+            raise problem
+        return True
+
+    with serving(instrument, desk, watchdog=WATCHDOG) as outlet:
+        desk.may_write = may_write
+        told = [result.trouble for result in made_safe(outlet).results]
+    assert told == ["", "", "a defect in the harness: RuntimeError: of the watchdog"]
+
+
+def test_a_keeper_that_lost_its_lease_sends_nothing_of_the_safe_sequence(
+    instrument: Instrument, desk: Desk, outlet: Outlet
+) -> None:
+    instrument.heard.clear()
+    desk.holds_the_lease = False
+    assert "the lease is not this keeper's any more; nothing was sent" in made_safe(outlet).trouble
+    assert instrument.heard == []
+
+
 def test_the_watchdog_starts_when_all_is_off_and_stops_after_the_last_time(instrument: Instrument, desk: Desk) -> None:
     with serving(instrument, desk, watchdog=WATCHDOG) as outlet:
         assert made_safe(outlet).trouble == ""

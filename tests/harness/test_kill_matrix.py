@@ -113,6 +113,11 @@ def assert_unsafe(bench: Bench, *, code: int = UNSAFE, keeper_ends: bool = True)
     assert bench.lease is not State.FREE
 
 
+def assert_silence_is_noticed(bench: Bench) -> None:
+    """A world that runs because an instrument does not answer is no progress of the test."""
+    assert bench.times_ms()["end to sent"] <= HANG_MS
+
+
 def assert_watchdog_acts(bench: Bench) -> None:
     """The instrument switches off by itself."""
     off_ns = bench.supply.await_side("below", since_ns=bench.killed_ns, within_s=2.0 * WATCHDOG_S + OFF_S)
@@ -279,6 +284,7 @@ def test_frozen_supply_fails_the_run(bench: Bench, supply: Supply) -> None:
     bench.ends_now()
     bench.go()
     assert_unsafe(bench)
+    assert_silence_is_noticed(bench)
 
 
 def test_supply_that_acknowledges_off_and_stays_on(bench: Bench, supply: Supply) -> None:
@@ -327,6 +333,7 @@ def test_network(tmp_path: Path, how: str, round_: int, capsys: pytest.CaptureFi
             cut: Callable[[], None] = getattr(network, how)
             cut()
             assert_unsafe(bench)
+            assert_silence_is_noticed(bench)
             assert_watchdog_acts(bench)
 
 

@@ -43,6 +43,15 @@ def test_ticks_go_on_while_an_instrument_answers(bench: Bench) -> None:
     assert ticks.count(1) >= 8  # asked, not answered
 
 
+def test_the_clock_says_that_it_waits_for_an_instrument(bench: Bench) -> None:
+    told: list[tuple[int, bool]] = []
+    bench.clock.every(5 * ms, lambda: told.append((len(bench.said), bench.clock.is_held_up)))
+    bench.session.identify()
+    bench.clock.sleep(20 * ms)
+    assert (1, True) in told  # asked, not answered
+    assert told[-1] == (2, False)
+
+
 def test_an_answer_that_was_not_waited_for_is_not_that_of_the_next_question(bench: Bench) -> None:
     def broken_off() -> None:
         raise LookupError
