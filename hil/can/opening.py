@@ -16,11 +16,8 @@ from hil.errors import BusError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ECHOING = (
-    "socketcan",
-    "virtual",
-    "udp_multicast",
-)  # their own frames come back marked as their own, once they were sent
+# their own frames come back marked as their own, once they were sent
+_ECHOING = ("socketcan", "virtual", "udp_multicast")
 _SILENT_OPTION = ("slcan",)  # take the option listen_only
 _LINKS = Path("/sys/class/net")
 _IS_UP = 0x1
