@@ -168,6 +168,7 @@ def test_the_cards_watchdog_opens_its_outputs_when_the_keeper_stands_still(stand
     assert card.level("di_arm").stays(HIGH, for_=500 * ms)  # fed
     rig.outlet._tend = lambda: PATIENCE_S
     stand.await_volts("arm", below=1.0)
+    assert not rig.recorded("tripped")
     card.close()
 
 

@@ -88,6 +88,14 @@ def test_what_is_left_of_the_sum_is_all_that_may_be_asked_for():
     assert holds.declare("two", 2.0, 8 * s) == ""
 
 
+def test_when_the_sum_is_used_up_even_a_hold_without_a_length_is_refused():
+    holds = Holds(8.0, 8.0)
+    holds.declare("one", None, 0)
+    holds.resume(8 * s)
+    assert "took 8 s, and the rig file allows no more (safety.hold_sum_s)" in holds.declare("two", None, 8 * s)
+    assert not holds
+
+
 # -- in rig time ------------------------------------------------------------------------------------------------
 
 

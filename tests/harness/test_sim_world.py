@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-RIG = """
+FLOWN_BY_ANOTHER = """
+[plant]
+model = "small_plant:MassOnSpring"
+vehicle = "spring.toml"
+rate_hz = 100.0
+process = "sim"
+"""
+RIG = f"""
+{FLOWN_BY_ANOTHER}
 [rig]
 name = "far"
 pace = "wall"
@@ -38,12 +46,6 @@ process = "sim"
 driver = "hil.io.stream_card:StreamCard"
 model = "hil.io.sim_card:SimIoCard"
 resource = "tcp://127.0.0.1:0"
-process = "sim"
-
-[plant]
-model = "small_plant:MassOnSpring"
-vehicle = "spring.toml"
-rate_hz = 100.0
 process = "sim"
 
 [net.power]
@@ -221,6 +223,21 @@ def test_a_vehicle_that_has_flown_is_a_new_one_for_the_next_test(world: World) -
     assert after[1] > 2
     assert after[0] == before[0]  # nobody steps the old one any more
     second.far.close()
+
+
+def test_each_test_that_opens_the_rig_finds_a_vehicle_that_has_not_flown(world: World, tmp_path: Path) -> None:
+    bench = tmp_path / "bench.toml"
+    bench.write_text(
+        f'{FLOWN_BY_ANOTHER}[rig]\nname = "bench"\npace = "wall"\nworlds = {{ sim = "{world.server.address}" }}\n'
+    )
+    steps: list[int] = []
+    for _ in range(2):
+        rig = open_rig(Blueprint.of(load_rig(bench)))
+        steps.append(world.do(lambda: world.rig.plant_host.model.steps))
+        rig.plant.start()
+        assert rig.clock.wait(rig.clock.now + 2 * s, lambda: world.rig.plant_host.model.steps > 2)
+        rig.close()
+    assert steps == [0, 0]
 
 
 def test_a_vehicle_that_stands_is_left_as_it_is(world: World, bench: Bench) -> None:

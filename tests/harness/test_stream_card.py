@@ -245,6 +245,26 @@ def test_a_key_is_switched(served: ServedCard, bench: Bench) -> None:
     assert served.box["key"].volts == pytest.approx(28.0, abs=0.01)
 
 
+def test_a_card_that_was_not_fed_is_off_and_energises_nothing_until_its_watchdog_is_set_anew(
+    served: ServedCard, bench: Bench
+) -> None:
+    card = bench.card
+    card.switch("do_key", True)
+    card._said.command(lambda number: stream.Guard(number, 50), "its watchdog")
+    bench.clock.wait(bench.clock.now + 2 * s, lambda: served.box["key"].volts < 1.0)
+    for energise in (
+        lambda: card.switch("do_key", True),
+        lambda: card.drive("ao_sense", 1.0),
+        lambda: card.drive_for({"ao_sense": 1.0}, 1 * ms, bench.clock),
+    ):
+        with pytest.raises(InstrumentError, match="its watchdog was not fed for 50 ms and took every output off"):
+            energise()
+    assert [served.box[pin].volts for pin in ("key", "sense")] == [0.0, 0.0]
+    card._said.command(lambda number: stream.Guard(number, 0), "its watchdog")
+    card.switch("do_key", True)
+    assert served.box["key"].volts > 20.0
+
+
 def test_a_voltage_beyond_the_range_is_refused_and_nothing_is_driven(served: ServedCard, bench: Bench) -> None:
     with pytest.raises(InstrumentError, match=r"refused at tcp.* beyond its range"):
         bench.card.drive("ao_sense", 11.0)
