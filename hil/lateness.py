@@ -81,6 +81,8 @@ class LateSpan(NamedTuple):
     """When the last of them ran [ns]."""
     late_ns: int
     """The worst lateness of them [ns]."""
+    allowed_ns: int
+    """What was allowed [ns]."""
 
 
 class Lateness:
@@ -108,7 +110,8 @@ class Lateness:
         self.late = 0
         self.late_in_a_row = 0
         self._row = 0
-        self._spans: list[tuple[int, int, int]] = []  # ran [ns], due [ns], lateness [ns]; in the order they ran
+        self._spans: list[tuple[int, int, int, int]] = []
+        """When a tick ran, when it was due, its lateness, what was allowed; all [ns], in the order they ran."""
 
     def tick(self, due_ns: int, late_ns: int) -> None:
         """A tick due at a rig time [ns] runs, this much later [ns]."""
@@ -119,18 +122,18 @@ class Lateness:
         self.late += 1
         self._row += 1
         self.late_in_a_row = max(self.late_in_a_row, self._row)
-        self._spans.append((due_ns + late_ns, due_ns, late_ns))
+        self._spans.append((due_ns + late_ns, due_ns, late_ns, self.allowed_ns))
         if len(self._spans) > _SPANS_MAX:
             self._spans = _joined(self._spans)
 
     def told(self, span: LateSpan) -> None:
-        """A clock that drives the same loop in another program was late: one late tick of this one, in no row.
+        """The clock of another program of the rig was late: one late tick of this one, in no row.
 
         Its ticks in time are not told, and what was late at once is one span.
         """
         self.ticks.add(span.late_ns)
         self.late += 1
-        insort(self._spans, (span.ran_ns, span.due_ns, span.late_ns))
+        insort(self._spans, (span.ran_ns, span.due_ns, span.late_ns, span.allowed_ns))
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -138,33 +141,34 @@ class Lateness:
         """In how far the clock was behind since a rig time [ns]: ticks that were late at once, together."""
         found: list[LateSpan] = []
         first = bisect_left(self._spans, time_ns, key=lambda span: span[0])
-        for ran_ns, due_ns, late_ns in self._spans[first:]:
+        for ran_ns, due_ns, late_ns, allowed_ns in self._spans[first:]:
             last = found[-1] if found else None
             if last is not None and due_ns <= last.ran_ns:
-                found[-1] = LateSpan(min(due_ns, last.due_ns), ran_ns, max(late_ns, last.late_ns))
+                worst_ns, least_ns = max(late_ns, last.late_ns), min(allowed_ns, last.allowed_ns)
+                found[-1] = LateSpan(min(due_ns, last.due_ns), ran_ns, worst_ns, least_ns)
             else:
-                found.append(LateSpan(due_ns, ran_ns, late_ns))
+                found.append(LateSpan(due_ns, ran_ns, late_ns, allowed_ns))
         return found
 
     @property
     def late_ticks(self) -> list[tuple[int, int]]:
         """(due, lateness) [ns, ns] of the late ticks, in the order they ran; long ago several make one."""
-        return [(due_ns, late_ns) for _, due_ns, late_ns in self._spans]
+        return [(due_ns, late_ns) for _, due_ns, late_ns, _ in self._spans]
 
     def worst_in(self, begin_ns: int, end_ns: int) -> int:
         """The worst lateness [ns] beyond the allowed one that meets a window of rig time [ns]; 0 when none does."""
         found = self._worst_in(begin_ns, end_ns)
-        return 0 if found is None else found[1]
+        return 0 if found is None else found.late_ns
 
     def doubt(self, begin_ns: int, end_ns: int) -> str:
         """Why what was observed in a window of rig time [ns] cannot be trusted; empty when it can."""
         found = self._worst_in(begin_ns, end_ns)
         if found is None:
             return ""
-        due_ns, late_ns = found
         return (
-            f"the clock was {format_duration(late_ns)} late, beyond the rig's max_lateness of "
-            f"{format_duration(self.allowed_ns)}, with what was due at {format_time(due_ns)}; that meets the window "
+            f"the clock was {format_duration(found.late_ns)} late, beyond the rig's max_lateness of "
+            f"{format_duration(found.allowed_ns)}, with what was due at {format_time(found.due_ns)}; "
+            "that meets the window "
             f"{format_time(begin_ns)} to {format_time(end_ns)}"
         )
 
@@ -191,19 +195,23 @@ class Lateness:
             over.append(f"{self.late_in_a_row} late ticks in a row, a test may have {self.late_in_a_row_max}")
         return f"the clock could not keep its pace: {' and '.join(over)} ({self.summary()})" if over else ""
 
-    def _worst_in(self, begin_ns: int, end_ns: int) -> tuple[int, int] | None:
-        """(due, lateness) of the worst late tick that meets a window."""
+    def _worst_in(self, begin_ns: int, end_ns: int) -> LateSpan | None:
+        """The worst late tick that meets a window."""
         spans = self._spans
         first = bisect_left(spans, begin_ns, key=lambda span: span[0])
-        meeting = [(due_ns, late_ns) for _, due_ns, late_ns in spans[first:] if due_ns <= end_ns]
-        return max(meeting, key=lambda tick: tick[1], default=None)
+        meeting = [
+            LateSpan(due_ns, ran_ns, late_ns, allowed_ns)
+            for ran_ns, due_ns, late_ns, allowed_ns in spans[first:]
+            if due_ns <= end_ns
+        ]
+        return max(meeting, key=lambda span: span.late_ns, default=None)
 
 
-def _joined(spans: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+def _joined(spans: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
     """The older half in pairs, each as one span that covers both."""
     half = len(spans) // 4 * 2
     pairs = zip(spans[0:half:2], spans[1:half:2], strict=True)
-    joined = [(b[0], min(a[1], b[1]), max(a[2], b[2])) for a, b in pairs]
+    joined = [(b[0], min(a[1], b[1]), max(a[2], b[2]), min(a[3], b[3])) for a, b in pairs]
     return joined + spans[half:]
 
 

@@ -376,6 +376,8 @@ class Trial(Closed):
             self._done_by_hand(by, why)
         if self.desk.lease is not None and self.desk.lease.lost:
             self._lost = f"somebody else may have had the rig during the test: {self.desk.lease.lost}"
+        if verdict is Verdict.FAIL and self._why_failed_in_doubt:
+            verdict, reason = Verdict.INCONCLUSIVE, f"{reason}; {self._why_failed_in_doubt}"
         found = self._judged() if verdict is None else Outcome(verdict, reason, message)
         if verdict is not None and verdict is not Verdict.NOT_RUN:
             found.verdict = worst([verdict, self._judged().verdict] if self._has_records() else [verdict])
@@ -440,12 +442,17 @@ class Trial(Closed):
             "simulated": {name: [fpga.built.simulator.name, fpga.cycles, fpga.busy_s] for name, fpga in fpgas.items()},
         }
 
+    @property
+    def _why_failed_in_doubt(self) -> str:
+        """Why the check cannot be trusted that ended the body, not having come true; "" when it can."""
+        return self._doubts[-1] if self.checks and not self.checks[-1].passed else ""
+
     def _judged(self) -> Outcome:
         judged = [taken for taken in self.measurements if not taken.info]
         never = [name for name in self.order.measures if name not in {taken.name for taken in self.measurements}]
         verdicts = [taken.verdict for taken in judged]
         verdicts += [
-            Verdict.FAIL if not check.passed else Verdict.INCONCLUSIVE if doubt else Verdict.PASS
+            Verdict.INCONCLUSIVE if doubt else Verdict.PASS if check.passed else Verdict.FAIL
             for check, doubt in zip(self.checks, self._doubts, strict=True)
         ]
         wholly = [reason for reason in (self._late, self._lost, self._turned, *self._by_hand) if reason]
@@ -504,16 +511,14 @@ class Trial(Closed):
 
     def _doubt(self, since_ns: int) -> str:
         """Why what was seen since a rig time cannot be trusted: a wall clock that was late meanwhile."""
-        if self.rig is None:
-            return ""
-        return self.rig.clock.lateness.doubt(since_ns, self.rig.clock.now)
+        return "" if self.rig is None else self.rig.doubt(since_ns)
 
     def _stimulus(self, what: str, detail: object) -> None:
         self._recorder.write("event", t_ns=self._now(), what="stimulus", stimulus=what, detail=detail)
 
     def _check(self, check: Check) -> None:
         self.checks.append(check)
-        self._doubts.append(self._doubt(check.mark_ns) if check.passed else "")
+        self._doubts.append(self._doubt(check.mark_ns))
         self._recorder.write("event", t_ns=self._now(), what="check", **asdict(check))
 
     def _frame(self, bus: str, line: str) -> None:

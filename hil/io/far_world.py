@@ -102,6 +102,14 @@ class FarWorld:
         """
         self.ask(stream.Renew, "a new vehicle")
 
+    def hear_lateness(self) -> None:
+        """Be told of every lateness of its clock up to now; otherwise that comes within 50 ms.
+
+        Raises:
+            InstrumentError: when the connection is lost.
+        """
+        self.ask(stream.AskLate, "how late it was")
+
     def read(self, truth: str) -> float:
         """A truth of its plant as of the last step, in its unit.
 
@@ -152,8 +160,9 @@ class FarWorld:
         self.ask(lambda clear: stream.Clear(clear, number), f"the end of {what}")
 
     def _take(self, said: stream.Stamped, at_ns: int) -> None:
-        if isinstance(said, stream.Late):  # the loop is closed over both clocks: a late tick of either doubts the test
-            self._clock.lateness.told(LateSpan(at_ns - (said.at_ns - said.due_ns), at_ns, said.late_ns))
+        if isinstance(said, stream.Late):  # the rig is both programs: a late tick of either doubts the test
+            due_ns = at_ns - (said.at_ns - said.due_ns)
+            self._clock.lateness.told(LateSpan(due_ns, at_ns, said.late_ns, said.allowed_ns))
             return
         if not isinstance(said, stream.Heard):
             self.plant.take(said, at_ns)

@@ -34,7 +34,7 @@ from hil.errors import InstrumentError
 from hil.io.fields import typed
 from hil.io.line_words import Vocabulary
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Version of the messages; both sides must have the same."""
 LINE_MAX = 1 << 20
 """Bytes of the longest line."""
@@ -249,14 +249,19 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """While it flew the world's clock was behind from ``due_ns`` to ``at_ns`` [ns], at worst by ``late_ns``.
-
-    That is more than the rig allows.
-    """
+    """The world's clock was behind from ``due_ns`` to ``at_ns`` [ns], at worst by ``late_ns``, which is not allowed."""
 
     due_ns: int
     late_ns: int
+    allowed_ns: int
     at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskLate:
+    """Say every lateness up to now, before the answer to this."""
+
+    id: int
 
 
 Greeting: TypeAlias = Hello | World
@@ -268,7 +273,21 @@ Answer: TypeAlias = Done | Refused | Time | ReadValue
 Said: TypeAlias = Greeting | Stamped | Answer
 """What a card or a world says."""
 Asked: TypeAlias = (
-    Drive | Release | Pulse | Switch | Guard | Feed | AskTime | PutFault | Clear | Start | Renew | Watch | Read | Hear
+    Drive
+    | Release
+    | Pulse
+    | Switch
+    | Guard
+    | Feed
+    | AskTime
+    | PutFault
+    | Clear
+    | Start
+    | Renew
+    | Watch
+    | Read
+    | Hear
+    | AskLate
 )
 """What a client asks."""
 Message: TypeAlias = Said | Asked
@@ -279,7 +298,7 @@ _KINDS: dict[str, type[Message]] = {
     "guard": Guard, "feed": Feed,
     "world": World, "fault": PutFault, "clear": Clear, "start": Start, "renew": Renew, "watch": Watch,
     "read": Read, "value": ReadValue, "occurred": Occurred,
-    "hear": Hear, "heard": Heard, "late": Late,
+    "hear": Hear, "heard": Heard, "late": Late, "ask_late": AskLate,
 }  # fmt: skip
 
 

@@ -134,7 +134,6 @@ class Assembly:
         self._closing = rig.closing
         self._wires: dict[str, CanWire] = {}
         self._source: RtlSource | None = None
-        self._worlds: dict[str, FarWorld] = {}
 
     def build(self) -> None:
         """Build everything.
@@ -483,7 +482,7 @@ class Assembly:
         flying = None if file.plant is None else file.program_of("plant")
         for program in sorted(file.rig.worlds, key=lambda program: program != flying):
             is_flying = program == flying
-            far = self._worlds[program] = FarWorld(
+            far = rig.worlds[program] = FarWorld(
                 program, file.rig.worlds[program], timeline=rig.timeline, join=is_flying
             )
             self._closing.callback(far.close)
@@ -497,7 +496,7 @@ class Assembly:
         here = {
             name for name, net in file.net.items() if any(file.simulated_by(_node(pin)) == HERE for pin in net.pins)
         }
-        for far in self._worlds.values():
+        for far in rig.worlds.values():
             for target in far.targets:
                 if target not in rig.faults.targets and target not in here:
                     rig.faults.register(target, far)

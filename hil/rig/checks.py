@@ -38,6 +38,7 @@ def cross_check(tables: Tables) -> list[Finding]:
         *_nets(tables),
         *_paths(tables),
         *_programs(tables),
+        *_flight(tables),
         *hazards(tables),
         *_invariants(tables),
     ]
@@ -185,6 +186,25 @@ def _programs(tables: Tables) -> Iterator[Finding]:
                 ("instrument", name),
                 f"instrument.{name}.resource is missing: another program runs its model, and the test reaches it there",
             )
+
+
+def _flight(tables: Tables) -> Iterator[Finding]:
+    """A loop that leaves the program of the plant is disturbed by a late tick; one that is closed inside is held up."""
+    plant = tables.plant
+    if plant is None or plant.max_lateness_ms is None:
+        return
+    keys = ("plant", "max_lateness_ms")
+    program = plant.process or tables.rig.process
+    if program == HERE:
+        yield keys, "plant.max_lateness_ms: the test's own program runs the plant; its lateness is rig.max_lateness_ms"
+    for name, dut in tables.dut.items():
+        if dut.model is None or dut.serial is not None or (dut.process or tables.rig.process) != program:
+            yield (
+                keys,
+                f"plant.max_lateness_ms: dut.{name} is outside of program {program}, so that the loop leaves it and "
+                "every late tick is delay in the loop; take the key out, rig.max_lateness_ms holds",
+            )
+            return
 
 
 def _invariants(tables: Tables) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from hil.rig.values import HERE
+from hil.units import ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,6 +162,12 @@ class RigFile:
         if classes == {"hardware"} and not simulated:
             return "hardware"
         return "rtl" if "rtl" in classes else "sim"
+
+    @property
+    def flight_lateness_ns(self) -> int:
+        """The allowed lateness of a program while it flies the plant [ns]."""
+        given_ms = None if self.plant is None else self.plant.max_lateness_ms
+        return self.rig.max_lateness_ns if given_ms is None else round(given_ms * ms)
 
     def where(self, *keys: str) -> Place:
         """Where a key was given, or the nearest table around it."""

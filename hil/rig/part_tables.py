@@ -247,6 +247,13 @@ class PlantTable(Table):
     rate_hz: float = Field(default=1000.0, gt=0.0, description="steps per second of rig time [Hz]")
     integrator: Literal["rk4", "ab2"] = Field(default="rk4", description="integration method")
     process: Name | None = Field(default=None, description="program that runs it; that of [rig] unless given")
+    max_lateness_ms: float | None = Field(
+        default=None,
+        gt=0.0,
+        description="while it flies in another program, lateness of that program [ms] beyond which measurements are "
+        "INCONCLUSIVE; that of [rig] unless given. Only for a loop that is closed inside that program, which lateness "
+        "of its clock holds up as a whole and does not disturb",
+    )
 
     @property
     def period_ns(self) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from hil.closed import nearest
-from hil.errors import HilError
+from hil.errors import HilError, InstrumentError
 from hil.faults import Fault, FaultInjector, Injection
 from hil.io.card import IoCard
 from hil.io.gated_card import GatedCard
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from hil.clock import Clock
     from hil.device import Device
     from hil.io.cable import Cable
-    from hil.io.far_world import FarPlant
+    from hil.io.far_world import FarPlant, FarWorld
     from hil.jitter import Jitter
     from hil.rig.model import RigFile
     from hil.rig.plant_host import PlantHost
@@ -114,6 +114,8 @@ class Rig:
         self.devices: dict[str, Device] = {}
         self.bridges: dict[str, Bridge] = {}
         """What joins simulated wires to real interfaces, by bus."""
+        self.worlds: dict[str, FarWorld] = {}
+        """What other programs simulate, by program."""
         self.cables: dict[str, Cable] = {}
         """What carries the nets that are shared with parts of other programs, by program."""
         self.plant_host: PlantHost | FarPlant | None = None
@@ -185,6 +187,19 @@ class Rig:
         if self.plant_host is None:
             raise HilError(f"{self.file.file.name} has no plant; give it a [plant] table")
         return self.plant_host
+
+    def doubt(self, since_ns: int) -> str:
+        """Why what was seen since a rig time [ns] cannot be trusted: a clock of the rig was late; "" when it can.
+
+        Other programs of the rig are asked first, as what one of them says by itself comes later.
+        """
+        now_ns = self.clock.now
+        try:
+            for world in self.worlds.values():
+                world.hear_lateness()
+        except InstrumentError as lost:
+            return f"whether the rig's clocks were late is not known: {lost}"
+        return self.clock.lateness.doubt(since_ns, now_ns)
 
     def path(self, name: str) -> PathTable:
         """A calibrated RF path: its loss and uncertainty [dB].

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
 from hil import realtime
 from hil.clock import Phase, WallClock
@@ -24,9 +24,16 @@ if TYPE_CHECKING:
     from hil.sim.connection import Connection
 
 _Wanted: TypeAlias = (
-    stream.PutFault | stream.Clear | stream.Renew | stream.Start | stream.Watch | stream.Read | stream.Hear
+    stream.PutFault
+    | stream.Clear
+    | stream.Renew
+    | stream.Start
+    | stream.Watch
+    | stream.Read
+    | stream.Hear
+    | stream.AskLate
 )
-_WANTED = stream.PutFault | stream.Clear | stream.Renew | stream.Start | stream.Watch | stream.Read | stream.Hear
+_WANTED = get_args(_Wanted)
 
 _LOOK_NS = 50 * ms
 
@@ -69,7 +76,6 @@ class _Client(StreamSession):
         self._rig = rig
         self._faults: dict[int, Injection] = {}
         self._ends: list[Callable[[], None]] = []
-        self._seen_ns = 0
         host = rig.plant_host if isinstance(rig.plant_host, PlantHost) else None
         targets = tuple(sorted({*rig.faults.targets, *rig.wiring.targets}))
         truths = {} if host is None else dict(host.model.truth)
@@ -77,6 +83,8 @@ class _Client(StreamSession):
         if not isinstance(clock, WallClock):
             raise InstrumentError(f"the world of {program} is served in wall time; set the rig's pace")
         now = clock.since_boot()
+        self._seen_ns = now.rig_ns
+        self._ends.append(clock.every(_LOOK_NS, self._look, Phase.OBSERVE).cancel)
         self.say(stream.World(stream.PROTOCOL, program, targets, truths, clock.factor, now.rig_ns, now.boot_ns))
         self._follow_events()
 
@@ -116,12 +124,13 @@ class _Client(StreamSession):
                 self._renew()
             case stream.Start():
                 self._rig.plant.start()
-                self._tell_when_late()
             case stream.Watch():
                 truth = self._rig.plant.truth(asked.truth)
                 self._ends.append(truth.on_sample(lambda value, at_ns: self._sample(asked.truth, value, at_ns)))
             case stream.Hear():
                 self._hear(asked.pin)
+            case stream.AskLate():
+                self._look()
             case stream.Read():
                 self._rig.plant.truth(asked.truth)
                 value = self._rig.plant.model.read(asked.truth)
@@ -157,17 +166,16 @@ class _Client(StreamSession):
             rig.faults.register(asked.target, rig.wiring)
         return rig.faults.inject(Fault(asked.target, asked.fault, parameters=asked.parameters))
 
-    def _tell_when_late(self) -> None:
-        """From now on say when the clock was later than the rig allows; looked at every 50 ms."""
-        clock = self._rig.clock
-        if not self._seen_ns:
-            self._seen_ns = clock.now
-            self._ends.append(clock.every(_LOOK_NS, self._look, Phase.OBSERVE).cancel)
-
     def _look(self) -> None:
+        """Say when the clock was later than is allowed, since that was looked at last."""
+        flying_ns = self._rig.file.flight_lateness_ns
+        host = self._rig.plant_host
+        flies = isinstance(host, PlantHost) and host.running
         for span in self._rig.clock.lateness.spans_since(self._seen_ns):
-            self.say(stream.Late(span.due_ns, span.late_ns, span.ran_ns))
             self._seen_ns = span.ran_ns + 1
+            allowed_ns = max(span.allowed_ns, flying_ns) if flies else span.allowed_ns
+            if span.late_ns > allowed_ns:
+                self.say(stream.Late(span.due_ns, span.late_ns, allowed_ns, span.ran_ns))
 
     def _hear(self, name: str) -> None:
         """Say what goes over the cable of a pin.

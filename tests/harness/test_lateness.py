@@ -128,15 +128,18 @@ def test_ticks_that_were_late_at_once_are_one_span() -> None:
     for due_ms in range(10, 20):  # a stall from 10 ms to 25 ms
         lateness.tick(due_ms * ms, (25 - due_ms) * ms)
     lateness.tick(40 * ms, 2 * ms)
-    assert lateness.spans_since(0) == [LateSpan(10 * ms, 25 * ms, 15 * ms), LateSpan(40 * ms, 42 * ms, 2 * ms)]
-    assert lateness.spans_since(26 * ms) == [LateSpan(40 * ms, 42 * ms, 2 * ms)]
+    assert lateness.spans_since(0) == [
+        LateSpan(10 * ms, 25 * ms, 15 * ms, 1 * ms),
+        LateSpan(40 * ms, 42 * ms, 2 * ms, 1 * ms),
+    ]
+    assert lateness.spans_since(26 * ms) == [LateSpan(40 * ms, 42 * ms, 2 * ms, 1 * ms)]
 
 
 def test_a_span_that_another_program_tells_counts_once_and_doubts_what_meets_it() -> None:
     lateness = Lateness(1 * ms)
     lateness.tick(50 * ms, 3 * ms)
-    lateness.told(LateSpan(10 * ms, 25 * ms, 6 * ms))  # it is heard of later
+    lateness.told(LateSpan(10 * ms, 25 * ms, 6 * ms, 5 * ms))  # it is heard of later
     assert (lateness.late, lateness.late_in_a_row) == (2, 1)
-    assert lateness.doubt(20 * ms, 30 * ms)
+    assert "6 ms late, beyond the rig's max_lateness of 5 ms" in lateness.doubt(20 * ms, 30 * ms)
     assert not lateness.doubt(26 * ms, 49 * ms)
     assert lateness.doubt(51 * ms, 60 * ms)

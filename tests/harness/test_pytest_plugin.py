@@ -288,6 +288,32 @@ def test_a(rig, always):
     assert ran.code == 10
 
 
+LATE_THEN = """
+def test_a(rig):
+    from hil.signal import Signal
+    level = Signal("box.level", "V", rig.timeline, held=True)
+    level.put(1.0)
+    rig.clock.at(rig.clock.now + 1, lambda: [n for n in range(10**6)])
+    rig.clock.at(rig.clock.now + 2, lambda: None)
+    {before}
+    level.expect(above=5.0, within=10**7)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "verdict"),
+    [("pass", "INCONCLUSIVE"), ("rig.clock.sleep(10**9); rig.timeline.stimulus('a lamp')", "FAIL")],
+    ids=["in its window", "before it"],
+)
+def test_what_did_not_come_on_a_late_clock_is_inconclusive_and_otherwise_a_failure(
+    tmp_path: Path, before: str, verdict: str
+) -> None:
+    paced = '[rig]\nname = "paced"\npace = "wall"\nmax_lateness_ms = 5.0\n'
+    ran = Suite(tmp_path, LATE_THEN.format(before=before), rig=paced).run()
+    assert ran.verdict("test_a") == verdict
+    assert ("ms late, beyond the rig's max_lateness" in ran.text) == (verdict == "INCONCLUSIVE")
+
+
 def test_the_samples_of_a_signal_that_tests_asked_about_are_kept_a_block_per_test(tmp_path: Path) -> None:
     asks = """
 import pytest

@@ -15,7 +15,9 @@ from hil.rig.checks import resolve
 from hil.rig.commands import rig as command
 from hil.rig.loader import load_rig
 from hil.rig.preflight import check_rig
+from hil.units import ms
 
+RIGS = Path(__file__).parents[2] / "rigs"
 RIG = """\
 [rig]
 name = "small"
@@ -195,3 +197,23 @@ def test_rig_show_tells_every_value_and_where_it_was_given():
 
 def test_rig_schema_prints_json():
     assert json.loads(run("schema").output)["title"] == "hil rig file"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (
+            '[dut.fts_a]\nprocess = "fts"\n',
+            r"processes\.toml:\d+: .*dut\.fts_a is outside of program sim, so that the loop",
+        ),
+        ('[plant]\nprocess = "test"\n', "the test's own program runs the plant; its lateness is rig.max_lateness_ms"),
+    ],
+)
+def test_only_a_loop_that_is_closed_inside_one_other_program_may_be_later_than_the_rig(
+    tmp_path: Path, change: str, why: str
+) -> None:
+    own = tmp_path / "bench.toml"
+    own.write_text(f'extends = "{RIGS}/processes.toml"\n{change}')
+    with pytest.raises(ConfigError, match=why):
+        load_rig(own)
+    assert load_rig(RIGS / "processes.toml").flight_lateness_ns == 20 * ms
