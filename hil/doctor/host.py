@@ -18,6 +18,7 @@ from hil.units import format_duration
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hil.lateness import Summary
     from hil.realtime import Grant
     from hil.rig.model import RigFile
 
@@ -162,6 +163,25 @@ def _wake_ups(file: RigFile) -> Iterator[Finding]:
         yield Finding("wake-up lateness", "warn", told, remedy)
     else:
         yield Finding("wake-up lateness", "ok", told)
+    yield _at_half_load(found.working)
+
+
+def _at_half_load(working: Summary) -> Finding:
+    """Whether the machine works as fast as it did, all the time."""
+    told = (
+        f"p50 {format_duration(working.p50_ns)}, p99 {format_duration(working.p99_ns)}, max "
+        f"{format_duration(working.worst_ns)} of {working.ticks} that compute for half of a millisecond; "
+        f"{working.late} beyond max_lateness, {format_duration(working.allowed_ns)} of wall time"
+    )
+    if not working.late:
+        return Finding("lateness at half load", "ok", told)
+    return Finding(
+        "lateness at half load",
+        "warn",
+        told,
+        "the machine works slowly at times, which no scheduling class hinders: end what else runs here; take a machine "
+        "that is not virtual, and cores of their own (isolcpus=, rig.cpus); or a slower rig.pace",
+    )
 
 
 def _scheduling(grant: Grant, *, asked: bool) -> Finding:

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sim_world import Served, ServedCard
 
+from hil.doctor import wake_up
 from hil.doctor.authority import authority, why_not_trusted
 from hil.doctor.buses import NetworkLink, buses, judge_link
 from hil.doctor.cards import cards
@@ -442,9 +443,18 @@ def test_the_command_finds_a_good_bench_good(tmp_path, supply):
 
     states = {finding["name"]: finding["state"] for finding in found["findings"]}
     assert {name for name, state in states.items() if state == "fail"} <= {"disk space", "wake-up lateness"}
+    assert states["lateness at half load"] in {"ok", "warn"}
     assert {states[f"psu {what}"] for what in ("identity", "outputs", "watchdog", "calibration")} == {"ok"}
     assert {"clock resolution", "clock synchronised", "keeper", "versions", "processor governor"} <= states.keys()
     assert done.returncode == (0 if found["ok"] else 1)
+
+
+def test_a_clock_that_works_is_measured_against_what_the_rig_allows_in_wall_time():
+    found = wake_up.measure(seconds=0.1, factor=0.5, allowed_ns=2, priority=0, cpus=[])
+
+    assert (found.working.ticks, found.working.allowed_ns) == (100, 4)
+    assert found.working.late > 50  # nobody is in time to 4 ns
+    assert found.working.worst_ns >= found.working.p99_ns > 4
 
 
 def test_a_rig_file_that_cannot_be_read_is_a_failure_and_nothing_else_is_good(tmp_path):
