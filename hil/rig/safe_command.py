@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 def safe(rig: Path, phase: Phase) -> None:
     """Run the safe sequences of RIG, read everything back, and free its lease when it is confirmed safe.
 
-    Of a rig with nothing hazardous the lease is freed, where its holder is gone.
+    Of a rig with nothing hazardous the lease is freed, where its holder is gone and left nothing hazardous: what a
+    keeper left is made safe with a rig file that has it.
 
     It takes over a rig whose keeper died or that is UNSAFE, never one that somebody holds. Exit code 0: safe. 13:
     nothing could be done, the message says why. 14: UNSAFE.
@@ -38,7 +39,12 @@ def safe(rig: Path, phase: Phase) -> None:
         if not has_keeper(file):
             if is_leased(file):
                 Tenancy.acquire(
-                    file.rig.name, ttl_s=file.safety.lease_s, who="hil safe", unsafe_too=True, lab=lab_plan(file)
+                    file.rig.name,
+                    ttl_s=file.safety.lease_s,
+                    who="hil safe",
+                    keeps=(),
+                    unsafe_too=True,
+                    lab=lab_plan(file),
                 ).release(safe=True)
             click.echo(f"{rig.as_posix()}: has no hazardous instrument on an address; there is nothing to make safe")
             return

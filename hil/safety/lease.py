@@ -20,6 +20,7 @@ from hil.safety.lease_status import LeaseStatus
 from hil.units import s
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import Self
 
@@ -97,16 +98,6 @@ class _Holding:
             self._demand_mine()
         self._until_ns = now_ns + self._ttl_ns
 
-    def mark_harmless(self) -> None:
-        """Say that nothing of the rig can be unsafe, however this process ends.
-
-        Raises:
-            LeaseError: when somebody took over.
-        """
-        self._demand_mine()
-        self._words[Word.HARMLESS] = 1
-        self._opened.to_disk()
-
     def mark_unsafe(self, why: str) -> None:
         """Say that the rig is UNSAFE; only a confirmed safe state takes that back, however this process ends.
 
@@ -169,7 +160,14 @@ class Lease(_Holding):
 
     @classmethod
     def acquire(
-        cls, rig_name: str, *, ttl_s: float, who: str, folder: Path | None = None, unsafe_too: bool = False
+        cls,
+        rig_name: str,
+        *,
+        ttl_s: float,
+        who: str,
+        folder: Path | None = None,
+        unsafe_too: bool = False,
+        keeps: Sequence[str] | None = None,
     ) -> Lease | Takeover:
         """Get the lease of a rig, or the duty to make it safe first.
 
@@ -179,17 +177,20 @@ class Lease(_Holding):
             who: what it is for, shown to those who are refused.
             folder: the folder of leases; None for the machine's.
             unsafe_too: take over an UNSAFE rig also, to confirm that it is safe.
+            keeps: what this holder keeps that is hazardous, each ``NAME at ADDRESS``: all that a last holder left must
+                be among it. None of it says that this holder leaves nothing unsafe; None says nothing.
 
         Returns:
             A lease, or a take-over when the last holder left the rig without a confirmed safe state.
 
         Raises:
-            LeaseError: when somebody holds the rig, it is UNSAFE, or the folder cannot be used.
+            LeaseError: when somebody holds the rig, it is UNSAFE, this holder does not keep all that the last one left,
+                or the folder cannot be used.
         """
         if not 0.0 < ttl_s <= _TTL_MAX_S:
             raise LeaseError(f"rig {rig_name}: a time to live of {ttl_s:g} s was asked for; give 0 to {_TTL_MAX_S:g} s")
         found = find_folder(rig_name, folder)
-        claimed = claim(found, round(ttl_s * s), who, unsafe_too=unsafe_too)
+        claimed = claim(found, round(ttl_s * s), who, unsafe_too=unsafe_too, keeps=keeps)
         kind = cls if claimed.opened.words[Word.STATE] == State.HELD else Takeover
         return kind(found, claimed)
 

@@ -15,11 +15,17 @@ from hil.safety.holder import Holder
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SIZE = 1024  # bytes of a record
+_SIZE = 8192  # bytes of a record
+_SIZE_BEFORE = 1024  # of one that does not say what its keeper holds
 _MAGIC = 0x314C_4948_5345_534C  # also the version of the layout
 _WORDS = struct.Struct("=10Q")
 _LAST = struct.Struct("=Q")
-_TEXTS = (("boot", 48), ("user", 64), ("host", 80), ("since_utc", 40), ("who", 160), ("why", 400))  # name, bytes
+KEPT_AT = " at "
+"""Stands between the name of a kept part and its address."""
+KEEPS_BYTES = 7168
+"""What a record has room for of what its keeper holds."""
+_TEXTS = {"boot": 48, "user": 64, "host": 80, "since_utc": 40, "who": 160, "why": 400, "keeps": KEEPS_BYTES}  # bytes
+_WHY_ENDS = _WORDS.size + sum(_TEXTS.values()) - KEEPS_BYTES
 
 
 class State(IntEnum):
@@ -44,7 +50,6 @@ class Word(IntEnum):
     START = 7
     UID = 8
     PID_SPACE = 9
-    HARMLESS = 127
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class Record:
         who: what the holder says it is for.
         why: why the rig is UNSAFE or SAFING; "" otherwise.
         superseded: token of the lease that took over; 0 for none.
+        keeps: what its keeper holds that is hazardous, ``NAME at ADDRESS``, a line each; "" when that was not said.
         harmless: whether the holder can have left nothing that is unsafe: it held the rig without a keeper.
     """
 
@@ -78,6 +84,7 @@ class Record:
     since_utc: str
     who: str
     why: str = ""
+    keeps: str = ""
     superseded: int = 0
     harmless: bool = False
 
@@ -88,8 +95,8 @@ class Record:
             _MAGIC, self.token, self.superseded, self.state, self.renewed_ns, self.ttl_ns,
             held.pid, held.start_ticks, self.uid, held.pid_space,
         )  # fmt: skip
-        texts = (held.boot, self.user, self.host, self.since_utc, self.who, self.why)
-        parts = [_text(text, room) for text, (_, room) in zip(texts, _TEXTS, strict=True)]
+        texts = (held.boot, self.user, self.host, self.since_utc, self.who, self.why, self.keeps)
+        parts = [_text(text, room) for text, room in zip(texts, _TEXTS.values(), strict=True)]
         last = _LAST.pack(self.harmless)
         return b"".join([words, *parts]).ljust(_SIZE - len(last), b"\0") + last
 
@@ -100,6 +107,8 @@ class Record:
         Raises:
             ValueError: when the bytes are no record.
         """
+        if len(content) == _SIZE_BEFORE:
+            content = content[: -_LAST.size].ljust(_SIZE - _LAST.size, b"\0") + content[-_LAST.size :]
         if len(content) != _SIZE:
             raise ValueError(f"has {len(content)} bytes, a record has {_SIZE}")
         magic, token, superseded, state, renewed, ttl, pid, start, uid, space = _WORDS.unpack_from(content)
@@ -107,7 +116,7 @@ class Record:
             raise ValueError(f"begins with {content[:8].hex()}, a record of this version with {_MAGIC:016x}")
         texts: dict[str, str] = {}
         at = _WORDS.size
-        for name, room in _TEXTS:
+        for name, room in _TEXTS.items():
             texts[name] = content[at : at + room].split(b"\0", 1)[0].decode("utf-8", "replace")
             at += room
         holder = Holder(pid, start, space, texts.pop("boot"))
@@ -135,9 +144,8 @@ class Opened:
 
     def explain(self, why: str) -> None:
         """Write the reason of the state that is written next; a text that is too long is cut."""
-        room = _TEXTS[-1][1]
-        start = _WORDS.size + sum(room for _, room in _TEXTS[:-1])
-        self._bytes[start : start + room] = _text(why, room)
+        room = _TEXTS["why"]
+        self._bytes[_WHY_ENDS - room : _WHY_ENDS] = _text(why, room)
 
     def to_disk(self) -> None:
         """Have the record survive a power cut."""

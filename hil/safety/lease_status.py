@@ -34,6 +34,7 @@ class LeaseStatus:
         renewed_s: time since the last renewal [s].
         ttl_s: time to live [s].
         why: why the rig is SAFING or UNSAFE.
+        keeps: what its keeper holds that is hazardous, ``NAME at ADDRESS``.
         harmless: whether the holder had no keeper, and can have left nothing that is unsafe.
     """
 
@@ -50,6 +51,7 @@ class LeaseStatus:
     renewed_s: float = 0.0
     ttl_s: float = 0.0
     why: str = ""
+    keeps: tuple[str, ...] = ()
     harmless: bool = False
 
     @classmethod
@@ -75,6 +77,7 @@ class LeaseStatus:
             (boot_ns() - record.renewed_ns) / s,
             record.ttl_ns / s,
             record.why,
+            tuple(record.keeps.splitlines()),
             record.harmless,
         )
 
@@ -102,6 +105,8 @@ class LeaseStatus:
         rows = [str(self)]
         if self.state != State.FREE:
             rows.append(f"renewed {self.renewed_s:.3f} s ago, lasts {self.ttl_s:g} s{', EXPIRED' * self.expired}")
+        if self.state != State.FREE:
+            rows += [f"hazardous: {part}" for part in self.keeps]
         rows.append(f"lease {self.token} in {self.folder}")
         match self.state:
             case State.UNSAFE:

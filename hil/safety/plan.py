@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hil.safety.lease_record import KEPT_AT
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -66,6 +68,11 @@ class KeptPlan(_Part):
         """The safe sequence in a phase; empty means hold: the output stays as it is, and somebody is called."""
         return self.safe_in.get(phase, self.safe)
 
+    @property
+    def where(self) -> str:
+        """Its address; of a bus ``interface:channel``."""
+        raise NotImplementedError
+
 
 class OutletPlan(KeptPlan):
     """One hazardous VISA instrument."""
@@ -81,6 +88,11 @@ class OutletPlan(KeptPlan):
     feed_s: float = 0.5
     """How long it may take to answer what feeds its watchdog [s]."""
     watchdog: WatchdogPlan | None = None
+
+    @property
+    def where(self) -> str:
+        """Its VISA resource."""
+        return self.resource
 
 
 class OutputPlan(_Part):
@@ -104,6 +116,11 @@ class CardPlan(KeptPlan):
     """How long it may take to say what its clock says [s]."""
     watchdog: WatchdogPlan | None = None
 
+    @property
+    def where(self) -> str:
+        """Its address."""
+        return self.address
+
 
 class LabPlan(_Part):
     """The place of a rig at a coordinator of labgrid."""
@@ -122,6 +139,11 @@ class BusPlan(KeptPlan):
     """The DBC file."""
     send: list[str]
     energising: dict[str, dict[str, list[bool | int | float | str]]] = Field(default_factory=dict)
+
+    @property
+    def where(self) -> str:
+        """Its interface and channel."""
+        return f"{self.interface}:{self.channel}"
 
 
 class KeeperPlan(_Part):
@@ -162,3 +184,8 @@ class KeeperPlan(_Part):
     def kept(self) -> Sequence[KeptPlan]:
         """All hazardous parts."""
         return (*self.outlets, *self.cards, *self.buses)
+
+    @property
+    def keeps(self) -> list[str]:
+        """All hazardous parts with their addresses, as a lease names them."""
+        return [f"{part.name}{KEPT_AT}{part.where}" for part in self.kept]

@@ -61,6 +61,7 @@ def main() -> int:
             plan.rig,
             ttl_s=plan.lease_s,
             who=plan.who,
+            keeps=plan.keeps,
             folder=None if plan.lease_folder is None else Path(plan.lease_folder),
             unsafe_too=plan.safe_only,
             lab=plan.lab,

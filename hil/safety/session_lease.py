@@ -6,8 +6,6 @@ import threading
 from typing import TYPE_CHECKING
 
 from hil.errors import HilError
-from hil.safety.errors import LeaseError
-from hil.safety.lease import Takeover
 from hil.safety.tenancy import Tenancy
 
 if TYPE_CHECKING:
@@ -31,13 +29,8 @@ class SessionLease:
     """
 
     def __init__(self, rig_name: str, *, ttl_s: float, who: str, lab: LabPlan | None = None) -> None:
-        self._tenancy = Tenancy.acquire(rig_name, ttl_s=ttl_s, who=who, lab=lab)
-        claimed, last = self._tenancy.lease, self._tenancy.lease.previous
-        if isinstance(claimed, Takeover) and last is not None and not last.harmless:
-            self._tenancy.refuse()
-            raise LeaseError(f"{last}; it was left by a keeper: run `hil safe` with the rig file that has the hazards")
+        self._tenancy = Tenancy.acquire(rig_name, ttl_s=ttl_s, who=who, keeps=(), lab=lab)
         self._lease = self._tenancy.confirmed_safe()  # nothing of it can be unsafe
-        self._lease.mark_harmless()
         self._period_s = ttl_s / _RENEWALS
         self._lost = ""
         self._over = threading.Event()

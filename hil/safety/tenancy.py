@@ -10,6 +10,7 @@ from hil.safety.lease import Lease, Takeover, status
 from hil.safety.lease_record import State
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from hil.safety.plan import LabPlan
@@ -34,6 +35,7 @@ class Tenancy:
         *,
         ttl_s: float,
         who: str,
+        keeps: Sequence[str],
         folder: Path | None = None,
         unsafe_too: bool = False,
         lab: LabPlan | None = None,
@@ -44,12 +46,15 @@ class Tenancy:
             rig_name: its name.
             ttl_s: how long the lease lasts without a renewal [s].
             who: what it is for, shown to those who are refused.
+            keeps: what this holder keeps that is hazardous, each ``NAME at ADDRESS``; all that a last holder left must
+                be among it.
             folder: the folder of leases; None for the machine's.
             unsafe_too: take over an UNSAFE rig also, to confirm that it is safe.
             lab: its place at a coordinator of labgrid; None where it has none.
 
         Raises:
-            LeaseError: when another machine, user or process has it, or it is UNSAFE.
+            LeaseError: when another machine, user or process has it, it is UNSAFE, or this holder does not keep all
+                that the last one left.
             ToolMissingError: when it has a place and there is no labgrid.
         """
         place = None
@@ -58,7 +63,8 @@ class Tenancy:
             place = LabgridPlace(lab.place, lab.coordinator)
             place.acquire(left_behind=last.state is not State.FREE and not last.alive)
         try:
-            return cls(Lease.acquire(rig_name, ttl_s=ttl_s, who=who, folder=folder, unsafe_too=unsafe_too), place)
+            lease = Lease.acquire(rig_name, ttl_s=ttl_s, who=who, folder=folder, unsafe_too=unsafe_too, keeps=keeps)
+            return cls(lease, place)
         except HilError:
             if place is not None:
                 place.give_back()

@@ -404,10 +404,18 @@ def test_a_record_reads_back_what_it_says_of_long_texts_the_beginning(who, why, 
     content = record.encode()
     found = Record.decode(content)
 
-    assert len(content) == 1024
+    assert len(content) == 8192
     assert who.replace("\0", " ").startswith(found.who)
     assert why.replace("\0", " ").startswith(found.why)
     assert (found.token, found.state, found.holder, found.host) == (token, State.UNSAFE, holder, "host")
+
+
+def test_a_record_of_before_a_lease_said_what_is_kept_is_read():
+    holder = Holder(1, 2, 3, "boot")
+    record = Record(7, State.SAFING, holder, 0, 1, 2, "user", "host", "since", "who", "why", harmless=True)
+    content = record.encode()
+
+    assert Record.decode(content[:1016] + content[-8:]) == record
 
 
 @given(st.binary(max_size=2000))

@@ -16,7 +16,7 @@ from hil.limits import Verdict
 from hil.rig.keeping import has_keeper, is_leased
 from hil.rig.loader import load_rig
 from hil.safety.errors import LeaseError
-from hil.safety.lease import Lease, status
+from hil.safety.lease import Lease, Takeover, status
 from hil.safety.lease_file import find_folder
 from hil.safety.lease_record import State
 from hil.safety.plan import LabPlan
@@ -35,6 +35,7 @@ pace = "wall"
 driver = "hil.visa.keysight_34465a:Keysight34465A"
 resource = "TCPIP0::192.0.2.1::5025::SOCKET"
 """
+PSU = "psu at TCPIP0::192.0.2.10::5025::SOCKET"
 LAB = LabPlan(coordinator="lab:1", place="bench")
 CLIENT = """#!/bin/sh
 cd "$(dirname "$0")" && shift 4
@@ -77,7 +78,7 @@ def rig(tmp_path: Path) -> Path:
 
 
 def acquire() -> Tenancy:
-    return Tenancy.acquire("wired", ttl_s=5.0, who="a test", lab=LAB)
+    return Tenancy.acquire("wired", ttl_s=5.0, who="a test", keeps=["psu at x"], lab=LAB)
 
 
 # -- without a keeper -------------------------------------------------------------------------------------------
@@ -148,15 +149,65 @@ def test_what_a_keeper_left_is_not_confirmed_by_a_run_without_one():
 
 
 def test_what_a_run_that_died_left_is_held_by_the_next_and_freed_by_hil_safe(rig):
-    with Lease.acquire("wired", ttl_s=5.0, who="a run that dies") as dying:
-        dying.mark_harmless()
+    with Lease.acquire("wired", ttl_s=5.0, who="a run that dies", keeps=()):
+        pass
     assert status("wired").state is State.SAFING
     SessionLease("wired", ttl_s=5.0, who="the next").release()
     assert status("wired").state is State.FREE
-    with Lease.acquire("wired", ttl_s=5.0, who="a run that dies"):
+    with Lease.acquire("wired", ttl_s=5.0, who="a run that dies", keeps=()):
         pass
     assert CliRunner().invoke(main, ["safe", str(rig)]).exit_code == 0
     assert status("wired").state is State.FREE
+
+
+def left_by_a_keeper(*keeps: str, unsafe: bool = False) -> None:
+    with Lease.acquire("wired", ttl_s=5.0, who="a keeper that dies", keeps=keeps or None) as dying:
+        if unsafe:
+            dying.mark_unsafe("psu: output 1 reads 28 V")
+
+
+@pytest.mark.parametrize("unsafe", [False, True])
+def test_hil_safe_does_not_free_what_a_keeper_left_with_a_rig_file_that_has_no_hazard(rig, unsafe):
+    left_by_a_keeper(PSU, unsafe=unsafe)
+    left = status("wired")
+    done = CliRunner().invoke(main, ["safe", str(rig)])
+    assert done.exit_code == 13
+    assert f"left by a keeper of {PSU}, which this rig file does not keep" in done.output
+    assert (status("wired").token, status("wired").state) == (left.token, left.state)
+
+
+def test_hil_safe_does_not_free_what_is_not_known_to_be_harmless(rig):
+    left_by_a_keeper()
+    done = CliRunner().invoke(main, ["safe", str(rig)])
+    assert done.exit_code == 13
+    assert "run `hil safe` with the rig file that has the hazards" in done.output
+
+
+def test_a_rig_file_that_lacks_one_of_the_parts_left_is_refused_and_one_with_another_name_for_it_is_not():
+    left_by_a_keeper("psu at A", "load at B")
+    with pytest.raises(LeaseError, match="left by a keeper of load at B, which this rig file does not keep"):
+        Lease.acquire("wired", ttl_s=5.0, who="the next", keeps=["psu at A", "dmm at C"])
+    with Lease.acquire("wired", ttl_s=5.0, who="the next", keeps=["supply at A", "load at B", "dmm at C"]) as taken:
+        assert isinstance(taken, Takeover)
+    assert status("wired").keeps == ("supply at A", "load at B", "dmm at C")
+
+
+def test_who_does_not_say_what_it_keeps_hands_on_what_was_left():
+    left_by_a_keeper("psu at A")
+    with Lease.acquire("wired", ttl_s=5.0, who="the next"):
+        pass
+    assert (status("wired").keeps, status("wired").harmless) == (("psu at A",), False)
+
+
+def test_more_hazards_than_a_lease_has_room_for_are_refused():
+    parts = [f"psu_{number} at TCPIP0::192.0.2.{number}::5025::SOCKET" for number in range(200)]
+    with pytest.raises(LeaseError, match=r"its 200 hazardous parts take .* bytes, and a lease holds 7167"):
+        Lease.acquire("wired", ttl_s=5.0, who="a run", keeps=parts)
+
+
+def test_the_status_of_a_rig_names_what_is_hazardous(rig, told: Callable[[Path], str]):
+    left_by_a_keeper("psu at A", unsafe=True)
+    assert "hazardous: psu at A\n" in told(rig)
 
 
 def test_hil_safe_refuses_a_rig_that_somebody_holds(rig):
