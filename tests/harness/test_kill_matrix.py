@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -393,7 +394,7 @@ def test_both_killed(bench: Bench) -> None:
     assert_watchdog_acts(bench)
     assert bench.await_exit() == -signal.SIGKILL
     assert bench.lease is State.HELD
-    assert "gone" in bench.rig_status()[1]
+    assert re.search(r"gone[\s\S]*hazardous: psu at TCPIP0::", bench.rig_status()[1])
     assert_made_safe_by_hand(bench)
 
 
