@@ -112,7 +112,8 @@ def pytest_configure(config: pytest.Config) -> None:
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)
     try:
         if worker:
-            run = RunSession.join(settings, worker["hil_folder"], worker["workerid"], worker["hil_keeper"])
+            told = (worker[key] for key in ("hil_folder", "workerid", "hil_keeper", "hil_lease"))
+            run = RunSession.join(settings, *told)
         else:
             run = RunSession.begin(settings)
     except UnsafeError as problem:
@@ -275,9 +276,10 @@ class _Control(_Recording):
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker of pytest-xdist the run folder."""
+        """Tell a worker of pytest-xdist the run folder, where the keeper is, and which lease the run holds."""
         node.workerinput["hil_folder"] = str(self.run.folder)
         node.workerinput["hil_keeper"] = "" if self.run.keeping is None else self.run.keeping.door
+        node.workerinput["hil_lease"] = 0 if self.run.lease is None else self.run.lease.token
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:

@@ -27,12 +27,14 @@ from hil.rig.loader import load_rig
 from hil.safety.deadlines import why_not_allowed
 from hil.safety.errors import AuthorityError
 from hil.safety.grant import Grant
+from hil.safety.lease_seen import LeaseSeen
 from hil.safety.session_lease import SessionLease
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from hil.rig.model import RigFile
+    from hil.safety.lease_seen import RunLease
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,9 @@ class RunSession:
         self.keeping: Keeping | None = None
         """The keeper of a rig with hazards, and this process's connection to it."""
         self.lease: SessionLease | None = None
-        """The lease of a rig without a keeper."""
+        """The lease of a rig without a keeper, in the process that began the run."""
+        self.lease_seen: RunLease | None = None
+        """That lease in another process of the run."""
         self.unsafe = ""
         """What the keeper could not confirm to be safe, once the run is over; "" when all is."""
         self.kept_on: tuple[str, ...] = ()
@@ -127,7 +131,7 @@ class RunSession:
         return session
 
     @classmethod
-    def join(cls, settings: Settings, folder: str, worker: str, keeper: str = "") -> RunSession:
+    def join(cls, settings: Settings, folder: str, worker: str, keeper: str = "", lease: int = 0) -> RunSession:
         """Take part in a run that another process started.
 
         Args:
@@ -135,6 +139,7 @@ class RunSession:
             folder: the run folder.
             worker: name of this process, another one for each that takes part.
             keeper: where the run's keeper is, as :attr:`Keeping.door` of that process says; "" without one.
+            lease: the fencing token of the lease that process holds; 0 without one.
 
         Raises:
             ConfigError: when the rig file or a profile is wrong.
@@ -143,6 +148,8 @@ class RunSession:
         session = cls(settings, Path(folder), load_rig(settings.rig, settings.sets), worker=worker)
         if keeper:
             session.keeping = Keeping.join(keeper, session.file)
+        if lease:
+            session.lease_seen = LeaseSeen(session.file.rig.name, lease)
         return session
 
     @cached_property
@@ -164,7 +171,7 @@ class RunSession:
             self.development,
             self._jitter,
             self._grants,
-            self.lease,
+            self.lease or self.lease_seen,
         )
 
     def _scheduling(self) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hil.rig.blueprint import Blueprint
     from hil.rtl.build import Built
     from hil.safety.grant import Grant
-    from hil.safety.session_lease import SessionLease
+    from hil.safety.lease_seen import RunLease
 
 
 _DEBUGGER = "a debugger"
@@ -84,7 +84,7 @@ class Desk:
     """What seeds the latencies of a bench, where they are drawn."""
     grants: tuple[Grant, ...] = ()
     """The grants of hazardous actions that the run was given."""
-    lease: SessionLease | None = None
+    lease: RunLease | None = None
     """The lease of a rig without a keeper."""
 
 

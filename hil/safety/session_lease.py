@@ -38,6 +38,11 @@ class SessionLease:
         self._thread.start()
 
     @property
+    def token(self) -> int:
+        """Its fencing token, by which another process of the run knows it."""
+        return self._lease.token
+
+    @property
     def lost(self) -> str:
         """Why it is not held any more; "" while it is."""
         return self._lost

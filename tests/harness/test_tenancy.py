@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from suite import Suite
 
 from hil.campaign.session import RunSession, Settings
 from hil.campaign.trial import Order
@@ -19,6 +20,7 @@ from hil.safety.errors import LeaseError
 from hil.safety.lease import Lease, Takeover, status
 from hil.safety.lease_file import find_folder
 from hil.safety.lease_record import State
+from hil.safety.lease_seen import LeaseSeen
 from hil.safety.plan import LabPlan
 from hil.safety.session_lease import SessionLease
 from hil.safety.tenancy import Tenancy
@@ -137,6 +139,37 @@ def test_a_lease_lost_during_a_run_makes_its_tests_inconclusive_from_then_on(rig
     assert found.verdict is Verdict.INCONCLUSIVE
     assert "was taken over" in found.reason
     run.finish()
+
+
+STOLEN = """
+from hil.safety.lease_file import find_folder
+
+def test_before(measure):
+    measure("box.volts", 28.0, "V")
+
+def test_after(measure):
+    records = find_folder("wired", None)
+    number, mine = records.newest()
+    records.supersede(number, mine.token + 1)
+    assert records.claim(number + 1, replace(mine, token=mine.token + 1, user="ada"))
+    measure("box.volts", 28.0, "V")
+"""
+
+
+def test_a_worker_of_xdist_sees_that_the_lease_of_its_run_was_lost(tmp_path):
+    suite = Suite(tmp_path, f"from dataclasses import replace\n{STOLEN}", RIG)
+    ran = suite.run("-n", "1")
+    assert (ran.verdict("test_before"), ran.verdict("test_after")) == ("PASS", "INCONCLUSIVE"), ran.text
+    assert "somebody else may have had the rig during the test: lease" in ran.text
+    assert "was taken over: ada" in ran.text
+
+
+def test_a_lease_of_another_process_that_cannot_be_read_is_not_taken_for_held(leases):
+    with Lease.acquire("wired", ttl_s=5.0, who="a run", keeps=()) as held:
+        seen = LeaseSeen("wired", held.token)
+        assert seen.lost == ""
+        next(leases.glob("wired.*.lease")).write_bytes(b"?")
+        assert "is no lease record" in seen.lost
 
 
 def test_what_a_keeper_left_is_not_confirmed_by_a_run_without_one():
