@@ -93,6 +93,7 @@ class Keeper:
         self._detected_ns = 0
         self._give_up: Event | None = None
         self._last = False
+        self._lost = False
         clock.every(_LOOK_NS, self._look)
         clock.every(_PERMIT_NS, self._look_at_permits)
         clock.every(round(plan.lease_s * s / _RENEWALS), self._renew)
@@ -122,7 +123,7 @@ class Keeper:
 
     def may_write(self) -> bool:
         """Whether this keeper still holds the rig. Any thread may call."""
-        return self._lease.still_mine()
+        return not self._lost and self._lease.still_mine()
 
     def why_not_energise(self, outlet: str) -> str:
         """Why an output must stay off now. Any thread may call."""
@@ -236,6 +237,18 @@ class Keeper:
                 self._on_safe.append(reply)
             return
         self.make_safe(why, last=True, reply=reply, tripped=True)
+
+    def place_taken(self, owner: str, why: str) -> None:
+        """The rig's place at labgrid's coordinator is not this machine's any more.
+
+        Args:
+            owner: who drives the rig now; "" for nobody, and it is made safe.
+            why: what happened, for the record.
+        """
+        if not owner:
+            self.trip(why)
+        elif not self.over:
+            self._lose(why)
 
     def take(self, operator: str, why: str) -> tuple[str, dict[str, str]]:
         """An operator takes the rig over: why not, or "" and where each instrument is reached."""
@@ -395,11 +408,15 @@ class Keeper:
         try:
             self._lease.renew()
         except (LeaseError, OSError) as problem:
-            self._record.write("lease lost", t_ns=self._clock.now, why=str(problem))
-            self._blame(str(problem))
-            self._last = True
-            self._waiting.clear()
-            self._finished()
+            self._lose(str(problem))
+
+    def _lose(self, why: str) -> None:
+        """Somebody else drives the rig: nothing is sent to it any more, and nobody here knows its state."""
+        self._record.write("lease lost", t_ns=self._clock.now, why=why)
+        self._lost = self._last = True
+        self._blame(why)
+        self._waiting.clear()
+        self._finished()
 
 
 def _permitted(outlet: str) -> str:

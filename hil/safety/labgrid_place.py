@@ -109,16 +109,22 @@ class LabgridPlace:
             self.release()
 
     def demand_mine(self) -> None:
-        """See that nobody kicked this machine out; about a second, so for each renewal rather than for each write.
+        """See that nobody kicked this machine out; takes about a second.
 
         Raises:
             LeaseError: when somebody did, or the coordinator does not answer.
         """
         owner = self.owner()
         if owner != self.me:
-            raise LeaseError(
-                f"place {self.place} at {self.coordinator} was taken from {self.me}; {owner or 'nobody'} has it"
-            )
+            raise LeaseError(self.taken_by(owner))
+
+    def taken_by(self, owner: str | None) -> str:
+        """That it is not this machine's any more, in words.
+
+        Args:
+            owner: who has it instead; None for nobody.
+        """
+        return f"place {self.place} at {self.coordinator} was taken from {self.me}; {owner or 'nobody'} has it"
 
     def release(self) -> None:
         """Give the place back, after the rig was confirmed safe; never that of somebody else.
@@ -133,12 +139,20 @@ class LabgridPlace:
         if self.owner() == self.me:
             raise LeaseError(f"place {self.place} at {self.coordinator} was not released; release it by hand")
 
+    def command(self, *words: str) -> list[str]:
+        """The command line of ``labgrid-client`` for this place."""
+        return [self._client, "-x", self.coordinator, "-p", self.place, *words]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What it runs in: this machine and user under the names that labgrid shows."""
+        return os.environ | {"LG_HOSTNAME": self._host, "LG_USERNAME": self._user}
+
     def _run(self, *words: str) -> str:
-        names = {"LG_HOSTNAME": self._host, "LG_USERNAME": self._user}
         try:
             done = subprocess.run(
-                [self._client, "-x", self.coordinator, "-p", self.place, *words],
-                env=os.environ | names,
+                self.command(*words),
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 check=False,

@@ -98,6 +98,18 @@ class _Holding:
             self._demand_mine()
         self._until_ns = now_ns + self._ttl_ns
 
+    def disclose(self, why: str) -> None:
+        """Say that this holder has the rig no longer to itself, to all who ask for its status; it stays the holder.
+
+        Args:
+            why: what happened.
+
+        Raises:
+            LeaseError: when somebody took over.
+        """
+        self._demand_mine()
+        self._opened.explain(why)
+
     def mark_unsafe(self, why: str) -> None:
         """Say that the rig is UNSAFE; only a confirmed safe state takes that back, however this process ends.
 

@@ -135,6 +135,7 @@ class _Process:
             _say(state=keeper.state.value)
             return self._end()
         self._start_pulses()
+        self._tenancy.watch(lambda owner, why: clock.post(lambda: keeper.place_taken(owner, why)))
         self._serve()
         self._await(lambda: keeper.over, "the end of the run")
         return self._end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hil.errors import HilError
@@ -36,6 +37,7 @@ class SessionLease:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"lease of {rig_name}", daemon=True)
         self._thread.start()
+        self._tenancy.watch(self._kicked)
 
     @property
     def token(self) -> int:
@@ -56,6 +58,13 @@ class SessionLease:
         except HilError as problem:
             return str(problem)
         return self._lost
+
+    def _kicked(self, owner: str, why: str) -> None:
+        """Somebody took the place: tell the tests of this process, and by the lease those of others."""
+        del owner
+        self._lost = why
+        with suppress(HilError):  # taken over on this machine too
+            self._lease.disclose(why)
 
     def _renew(self) -> None:
         while not self._over.wait(self._period_s):

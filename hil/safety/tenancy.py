@@ -8,9 +8,10 @@ from hil.errors import HilError
 from hil.safety.labgrid_place import LabgridPlace
 from hil.safety.lease import Lease, Takeover, status
 from hil.safety.lease_record import State
+from hil.safety.place_watch import PlaceWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from hil.safety.plan import LabPlan
@@ -27,6 +28,7 @@ class Tenancy:
     def __init__(self, lease: Lease | Takeover, place: LabgridPlace | None) -> None:
         self.lease = lease
         self.place = place
+        self._watch: PlaceWatch | None = None
 
     @classmethod
     def acquire(
@@ -80,12 +82,22 @@ class Tenancy:
             self.lease = self.lease.confirmed_safe()
         return self.lease
 
+    def watch(self, lost: Callable[[str, str], None]) -> None:
+        """Have it told when the place is taken away, until the rig is given back; nothing where it has none.
+
+        Args:
+            lost: told on another thread: the new owner, "" for nobody, and what happened, in words.
+        """
+        if self.place is not None:
+            self._watch = PlaceWatch(self.place, lost)
+
     def refuse(self) -> None:
         """Leave the rig as it was found: nothing was done with it.
 
         Raises:
             LeaseError: when somebody took over, or the place cannot be given back.
         """
+        self._end_watch()
         self.lease.release(safe=isinstance(self.lease, Lease))
         if self.place is not None:
             self.place.give_back()
@@ -99,6 +111,11 @@ class Tenancy:
         Raises:
             LeaseError: when somebody took over, or the place cannot be given back.
         """
+        self._end_watch()
         self.lease.release(safe=safe)
         if safe and self.place is not None:
             self.place.release()
+
+    def _end_watch(self) -> None:
+        if self._watch is not None:
+            self._watch.end()

@@ -397,6 +397,28 @@ def test_a_keeper_whose_rig_was_taken_over_writes_nothing_more(kept: Callable[..
     assert rig.recorded("lease lost")
 
 
+def test_a_keeper_whose_place_another_machine_acquired_writes_nothing_more(kept: Callable[..., Kept]) -> None:
+    rig = kept()
+    rig.begin()
+    on(rig)
+    rig.psu.heard.clear()
+    rig.do(lambda: rig.keeper.place_taken("there/ada", "place bench was taken; there/ada has it"))
+    rig.await_state(State.UNSAFE)
+    assert OFF not in rig.psu.heard
+    assert not rig.keeper.may_write()
+    assert "there/ada has it" in str(rig.recorded("lease lost"))
+
+
+def test_a_keeper_whose_place_was_released_and_not_acquired_makes_safe(kept: Callable[..., Kept]) -> None:
+    rig = kept()
+    rig.begin()
+    on(rig)
+    rig.do(lambda: rig.keeper.place_taken("", "place bench was taken; nobody has it"))
+    assert rig.await_state(State.SAFE, State.UNSAFE) is State.SAFE
+    assert not rig.psu.on
+    assert "nobody has it" in str(rig.recorded("tripped"))
+
+
 def test_a_keeper_that_stood_still_for_long_still_makes_safe(kept: Callable[..., Kept]) -> None:
     rig = kept(lease_s=0.2, silence_s=0.2)
     rig.begin()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from hil.errors import ToolMissingError
 from hil.safety.errors import LeaseError
 from hil.safety.labgrid_place import LabgridPlace
+from hil.safety.place_watch import PlaceWatch
 
 FOLDERS = os.pathsep.join([os.environ.get("HIL_LABGRID", ""), str(Path(sys.executable).parent), os.environ["PATH"]])
 
@@ -70,6 +72,22 @@ def test_what_a_dead_holder_left_is_given_back_and_what_a_person_reserved_is_kep
     left.acquire(left_behind=True)
     left.release()
     assert left.owner() is None
+
+
+def test_a_place_that_another_machine_kicks_and_acquires_is_noticed(coordinator):
+    here, there = place(coordinator, "here"), place(coordinator, "there")
+    ours, told = here.command("acquire"), queue.SimpleQueue[tuple[str, str]]()
+    subprocess.run(ours, env=here.environment, check=True, capture_output=True)
+    watch = PlaceWatch(here, lambda owner, why: told.put((owner, why)))
+    try:
+        for words in (["release", "--kick"], ["acquire"]):
+            subprocess.run(there.command(*words), env=there.environment, check=True, capture_output=True)
+        owner, why = told.get(timeout=30.0)
+    finally:
+        watch.end()
+        subprocess.run(there.command("release", "--kick"), env=there.environment, check=True, capture_output=True)
+    assert f"was taken from {here.me}; {owner or 'nobody'} has it" in why
+    assert owner in ("", there.me)
 
 
 def test_an_abbreviated_name_is_no_place(coordinator):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -43,9 +44,11 @@ CLIENT = """#!/bin/sh
 cd "$(dirname "$0")" && shift 4
 echo "$1 $(ls "$HIL_LEASE_FOLDER" | grep -c lease)" >> said
 case $1 in
-    show) echo "Place 'bench':" && echo "  acquired: $(cat owner 2>/dev/null || echo None)" ;;
+    show) [ -e silent ] && exit 1
+        echo "Place 'bench':" && echo "  acquired: $(cat owner 2>/dev/null || echo None)" ;;
     acquire) echo "$LG_HOSTNAME/$LG_USERNAME" > owner ;;
     release-from) rm owner ;;
+    monitor) cat changes ;;
 esac
 """
 """What labgrid-client does of all this; the adapter is tried with the real one in test_labgrid_place.py."""
@@ -280,6 +283,33 @@ def test_a_rig_that_is_not_safe_keeps_its_place_until_it_was_made_safe_here(lab)
     again.confirmed_safe()
     again.release(safe=True)
     assert not (lab / "owner").exists()
+
+
+def test_a_place_that_somebody_kicks_is_lost_during_the_run_in_all_its_processes(lab):
+    os.mkfifo(lab / "changes")
+    held = SessionLease("wired", ttl_s=5.0, who="a run", lab=LAB)
+    assert held.lost == ""
+    (lab / "owner").write_text("elsewhere/ada")
+    (lab / "changes").write_text("Place bench changed:\n")
+    seen = LeaseSeen("wired", held.token)
+    while not seen.lost:
+        Event().wait(0.01)
+    assert "place bench at lab:1 was taken from" in held.lost
+    assert seen.lost == held.lost
+    assert held.lost in str(status("wired"))
+    assert "elsewhere/ada has it" in held.release()
+    assert (lab / "owner").read_text() == "elsewhere/ada"
+
+
+def test_a_coordinator_that_does_not_answer_has_taken_nothing(lab):
+    os.mkfifo(lab / "changes")
+    held = SessionLease("wired", ttl_s=5.0, who="a run", lab=LAB)
+    (lab / "silent").touch()
+    (lab / "changes").write_text("Place bench changed:\n")
+    while (lab / "said").read_text().count("show") < 3:
+        Event().wait(0.01)
+    (lab / "silent").unlink()
+    assert held.release() == ""
 
 
 def test_the_status_of_a_rig_says_who_has_its_place(lab, rig, told: Callable[[Path], str]):
