@@ -344,3 +344,37 @@ def test_draw(rig, measure, number):
     first, second = (trial.attempts[-1].seed for trial in trials)
     assert second == first + 1
     assert trials[0].measurements[0].value != trials[1].measurements[0].value
+
+
+LATE = """
+from threading import Event
+
+import pytest
+
+from hil.units import ms
+
+
+@pytest.mark.parametrize("time", range(2))
+def test_passes(rig, measure, time):
+    for tick in range(3):
+        rig.clock.at(rig.clock.now + tick * ms, lambda: None)
+    Event().wait(0.2)
+    rig.clock.sleep(5 * ms)
+    rig.timeline.stimulus("nothing is late from here on")
+    measure("box.volts", 28.0, "V")
+"""
+SLOW_HOST = """
+[rig]
+name = "slow"
+pace = "wall"
+max_lateness_ms = 100.0
+run_late_ticks_max = 5
+"""
+
+
+def test_a_run_whose_clocks_were_late_too_often_is_inconclusive_though_all_its_tests_pass(tmp_path):
+    ran = Suite(tmp_path, LATE, SLOW_HOST).run()
+    assert [ran.verdict(f"test_passes[{time}]") for time in range(2)] == ["PASS", "PASS"], ran.text
+    assert ran.code == 10, ran.text
+    assert "INCONCLUSIVE: 2 of 2 planned tests judged (2 PASS)" in ran.text
+    assert "the clocks of this run were late 6 times, it may be 5: the host is too slow" in ran.text
