@@ -137,6 +137,7 @@ def measure_loopback(
     period_ns: int,
     tries: int = 100,
     within_ns: int = 500 * ms,
+    enough: int = 0,
 ) -> Loopback:
     """Send commands one after another, each when the last was answered, and take the delay of each.
 
@@ -147,9 +148,12 @@ def measure_loopback(
         period_ns: period of the loop [ns]; commands are spread evenly over it, as its sampling is part of the delay.
         tries: how many.
         within_ns: how long to wait for an answer [ns].
+        enough: how many answers are needed: once they are out of reach, it ends.
     """
     loopback = Loopback()
     for number in range(tries):
+        if tries - loopback.unanswered < enough:
+            break
         clock.sleep(period_ns + number * period_ns // tries - clock.now % period_ns)
         loopback.sent(clock.now)
         command(number)

@@ -124,6 +124,7 @@ class Trial(Closed):
     _late: str
     _lost: str
     _turned: str
+    _transport: Transport | None
     _by_hand: list[str]
     _debugged: bool
     coverage: TrialCoverage
@@ -136,7 +137,7 @@ class Trial(Closed):
         self._watching, self._logs, self._body, self._epoch = [], {}, None, ""
         self._doubts, self._invariants, self._broken, self._late = [], None, [], ""
         self._lost = ""
-        self._turned, self._by_hand, self._debugged = "", [], False
+        self._turned, self._transport, self._by_hand, self._debugged = "", None, [], False
         self._recorder = SegmentRecorder(desk.segments, nodeid=order.nodeid, index=part.index, attempt=part.attempt)
         self.coverage = TrialCoverage(desk.folder, part, desk.bins)
         file = desk.blueprint.file
@@ -187,8 +188,11 @@ class Trial(Closed):
 
     def _flies(self, transport: Transport) -> None:
         """The plant was started: keep what the rig's delay does to its bending modes, and doubt what is too much."""
-        self._turned = transport.doubt
-        self.record("table", **transport.table)
+        self._turned, self._transport = transport.doubt, transport
+        if transport.note:
+            self.record("note", text=transport.note)
+        else:
+            self.record("table", **transport.table)
 
     def _opened(self, sinks: Sinks) -> Rig:
         keeping, seed = self.desk.keeping, self.desk.seed + self.order.draw
@@ -411,6 +415,8 @@ class Trial(Closed):
         late: dict[str, int] = {}
         if self.rig is not None:
             self._keep_signals(self.rig)
+            for link in () if self._transport is None else self._transport.links(self._evidence_class):
+                self.record("link", **link)  # not when they were measured: writing them takes the time of some ticks
             if found.verdict not in (Verdict.PASS, Verdict.NOT_RUN):
                 self._keep_waves(self.rig)
             if isinstance(self.rig.clock, WallClock):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cantools.database.errors import DecodeError
 
-from hil.can.loopback import REQUEST_ID
 from hil.closed import nearest
 from hil.errors import BusError
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from hil.can.database import Database
     from hil.can.frame import Frame
+    from hil.can.loopback import LoopbackFrames
 
 _GRID = 1e-6  # share of a step by which a value may lie beside the one that can be sent
 _FLOATS = {16: "e", 32: "f", 64: "d"}
@@ -79,6 +79,7 @@ class CanGate:
         database: its messages.
         send: messages that may be sent, by name, or by the beginning of their names with a ``*`` behind it.
         energising: of these, those that energise something: always, or when a signal has one of the values.
+        loopback: by which the transport delay is measured; a request may pass, and is no message of the database.
 
     Raises:
         BusError: for a message, a signal or a value that the database does not have.
@@ -90,9 +91,11 @@ class CanGate:
         database: Database,
         send: Iterable[str],
         energising: Mapping[str, Mapping[str, Sequence[bool | int | float | str]]],
+        loopback: LoopbackFrames | None = None,
     ) -> None:
         self.name = name
         self._database = database
+        self._loopback = loopback
         self._send = frozenset(_listed(database, send))
         self._energising = {message: _raws(database, message, when) for message, when in energising.items()}
         for message in energising:
@@ -101,8 +104,8 @@ class CanGate:
 
     def rule(self, frame: Frame) -> Ruling:
         """Whether a frame may pass, and what it does."""
-        if frame.arbitration_id == REQUEST_ID and not frame.extended and not frame.remote:
-            return Ruling()  # the transport delay is measured by it; no message of a rig has this identifier
+        if self._loopback is not None and self._loopback.is_request(frame):
+            return Ruling()  # no message of the bus has its identifier
         found = self._database.find(frame)
         if found is None or found.name not in self._send:
             what = f"{frame}" if found is None else found.name

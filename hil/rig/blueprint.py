@@ -70,6 +70,7 @@ class Blueprint:
         designs = {name: _design(file, name) for name, table in file.dut.items() if table.rtl}
         drivers = {name: resolve(file, "instrument", name, "driver") for name in file.instrument}
         databases = _databases(file)
+        _require_loopbacks(file, databases)
         return cls(
             file=file,
             databases=databases,
@@ -134,6 +135,13 @@ def _bus_gates(file: RigFile, databases: Mapping[str, Database]) -> dict[str, Ca
     from hil.rig.bus_hazards import can_gate
 
     return {name: can_gate(file, name, databases[name]) for name in hazardous}
+
+
+def _require_loopbacks(file: RigFile, databases: Mapping[str, Database]) -> None:
+    if databases:
+        from hil.rig.loopbacks import require_loopbacks
+
+        require_loopbacks(file, databases)
 
 
 def _is_card(file: RigFile, name: str, drivers: Mapping[str, type[object]]) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hil.can import step_words
 from hil.can.gate import CanGate
 from hil.errors import BusError, ConfigError, HilError
+from hil.rig.loopbacks import loopback_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ def can_gate(file: RigFile, name: str, database: Database) -> CanGate:
         for problem in _problems(steps, database):
             raise ConfigError(f"{file.where('bus', name, key)}: bus.{name}.{key}: {problem}")
     try:
-        return CanGate(name, database, table.send, table.energising)
+        return CanGate(name, database, table.send, table.energising, loopback_of(file, name))
     except BusError as problem:
         raise ConfigError(f"{file.where('bus', name, 'send')}: bus.{name}: {problem}") from problem
 

@@ -100,7 +100,7 @@ def _closed_paths(tables: Tables) -> Iterator[Finding]:
 _GUARDS = frozenset(
     {
         "hazard", "safe", "safe_in", "keep_on", "watchdog", "interlock", "limits", "allow", "outputs",
-        "sequences", "allow_modulation", "cut_by", "action", "send", "energising",
+        "sequences", "allow_modulation", "cut_by", "action", "send", "energising", "loopback",
     }
 )  # fmt: skip
 """Keys of an instrument or a bus that guard what it can do."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hil.errors import ConfigError
 from hil.rig.hazards import action_of, interlocks_for, readable_interlocks
+from hil.rig.loopbacks import loopback_of
 from hil.rig.values import HERE
 from hil.rig.waveforms import allowed_waveforms
 from hil.safety.plan import (
@@ -171,6 +172,7 @@ def _gateway(file: RigFile, name: str, table: BusTable) -> BusPlan:
         database=str(table.database.absolute()),
         send=list(table.send),
         energising={message: dict(when) for message, when in table.energising.items()},
+        loopback=loopback_of(file, name),
         safe=_steps(table.safe, file.rig.slowness),
         safe_in={phase: _steps(steps, file.rig.slowness) for phase, steps in table.safe_in.items()},
         keep_on=list(table.keep_on),

@@ -19,6 +19,7 @@ from hil.rig.hazard_tables import (
     Watchdog,
     require_safe_steps,
 )
+from hil.rig.loopback_table import LoopbackTable  # noqa: TC001  # pydantic reads the annotation when the class is made
 from hil.rig.values import SIMULATED_WIRE, ClassPath, EvidenceClass, Name, Phase, Table, Text, UnitSuffixed
 from hil.units import s
 
@@ -39,6 +40,11 @@ class BusTable(Table):
     length_m: float | None = Field(default=None, ge=0.0, description="cable length [m]")
     data_bitrate_bps: int | None = Field(
         default=None, ge=10_000, le=8_000_000, description="bit rate of the data phase of CAN FD [bit/s]; none: classic"
+    )
+    loopback: LoopbackTable | None = Field(
+        default=None,
+        description="by which the transport delay of a closed loop over it is measured; needed where something real is "
+        "on it, and no program of models",
     )
     hazard: int = Field(
         default=0,

@@ -96,6 +96,7 @@ class PlantHost:
         self._stepping: Event | None = None
         self._sampling: Event | None = None
         self._begun_ns = 0
+        self._on_start: list[Callable[[], object]] = []
         model.on_event(self._event)
 
     @property
@@ -110,6 +111,16 @@ class PlantHost:
             model, latch = self.model, Latch(self._inputs)
             step = lambda: model.step(latch.read())  # noqa: E731  # the one call of every step
             self._stepping = self._clock.every(self.step_ns, step, Phase.PLANT, self.step_ns)
+            for fn in self._on_start:
+                fn()
+
+    def on_start(self, fn: Callable[[], object]) -> None:
+        """Call ``fn`` when it has been started, before :meth:`start` returns."""
+        self._on_start.append(fn)
+
+    def step_after(self, at_ns: int) -> int:
+        """When it makes its next step, at or after a rig time [ns]; near enough before it was started."""
+        return at_ns + (self._begun_ns - at_ns) % self.step_ns
 
     def stop(self) -> None:
         """Step no more; the vehicle has done its duty."""

@@ -12,6 +12,7 @@ from hil.errors import ConfigError, InstrumentError
 from hil.io.card import IoCard, kind_of
 from hil.rig.checks import resolve
 from hil.rig.guards import why_not_guarded
+from hil.rig.loopbacks import loopback_problems
 from hil.toml_lines import check, did_you_mean, dotted, load_toml
 from hil.visa.driver import Driver
 
@@ -31,6 +32,8 @@ def check_rig(rigfile: RigFile) -> list[str]:
     databases: dict[Path, Database] = {}
     for name in rigfile.bus:
         problems += _told(_bus(rigfile, name, databases))
+    loaded = {name: databases[path] for name, bus in rigfile.bus.items() if (path := bus.database) in databases}
+    problems += loopback_problems(rigfile, loaded)
     for name in rigfile.instrument:
         problems += _told(_driver(rigfile, name))
         problems += _told(_twin(rigfile, name))

@@ -51,8 +51,7 @@ def key_table() -> str:
     for name, model in TABLES.items():
         title = f"[{name}.NAME]" if name in NAMED_TABLES else f"[{name}]"
         parts.append(_table(title, name, model))
-        if name == "instrument":
-            parts += [_table(f"[instrument.NAME.{key}]", "", sub) for key, sub in SUB_TABLES.items()]
+        parts += [_table(f"[{name}.NAME.{key}]", "", sub) for key, sub in SUB_TABLES.items() if _home(key) == name]
     return "\n\n".join(parts) + "\n"
 
 
@@ -61,6 +60,11 @@ def _table(title: str, name: str, model: type[Table]) -> str:
     columns = ["key", "kind", "default", "overlay", "meaning"] if name else ["key", "kind", "default", "meaning"]
     lines = [f"### `{title}`", "", _about(model), "", _row(columns), "|" + "---|" * len(columns)]
     return "\n".join([*lines, *_rows(name, model)])
+
+
+def _home(key: str) -> str:
+    """The table under which a table inside others is described, once."""
+    return "instrument" if key in TABLES["instrument"].model_fields else "bus"
 
 
 def _row(cells: list[str]) -> str:

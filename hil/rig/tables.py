@@ -9,6 +9,7 @@ from pydantic import Field
 
 from hil.rig.bench_tables import LabTable, RigTable, RtlTable, SafetyTable
 from hil.rig.hazard_tables import Interlock, Output, SafeStep, Watchdog
+from hil.rig.loopback_table import LoopbackTable
 from hil.rig.part_tables import BusTable, Calibration, DutTable, InstrumentTable, PlantTable
 from hil.rig.values import Name, Table
 from hil.rig.wire_tables import HarnessTable, InvariantTable, NetTable, PathTable, SecretTable
@@ -57,9 +58,10 @@ NAMES_IN_BASE = NAMED_TABLES - {"invariant"}
 """Those whose names stand in the base, once."""
 
 SUB_TABLES: Mapping[str, type[Table]] = {
+    "loopback": LoopbackTable,
     "safe": SafeStep, "watchdog": Watchdog, "interlock": Interlock, "outputs": Output, "calibration": Calibration,
 }  # fmt: skip
-"""Tables inside ``[instrument.NAME]``."""
+"""Tables inside ``[instrument.NAME]`` and ``[bus.NAME]``."""
 
 OVERLAY_KEYS: Mapping[str, frozenset[str]] = {
     "rig": frozenset(RigTable.model_fields),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hil.can.database import Database
 from hil.can.gate import CanGate
 from hil.can.kept_bus import KeptBus
+from hil.can.loopback import LoopbackFrames
 from hil.errors import InstrumentError
 from hil.io import card_words
 from hil.io.gate import CardGate, OutputRule
@@ -84,7 +85,8 @@ def open_gateway(plan: BusPlan, keeper: Keeper, record: KeeperRecord, *, clock: 
         ConfigError: when the database cannot be read.
     """
     database = Database.load(plan.database)
-    gate = CanGate(plan.name, database, plan.send, plan.energising)
+    loopback = None if plan.loopback is None else LoopbackFrames(*plan.loopback)
+    gate = CanGate(plan.name, database, plan.send, plan.energising, loopback)
 
     def opened(wake: Callable[[], None]) -> KeptBus:
         return KeptBus(

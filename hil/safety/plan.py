@@ -139,6 +139,8 @@ class BusPlan(KeptPlan):
     """The DBC file."""
     send: list[str]
     energising: dict[str, dict[str, list[bool | int | float | str]]] = Field(default_factory=dict)
+    loopback: tuple[int, int, bool] | None = None
+    """By which the transport delay is measured: identifiers of request and answer, and whether they have 29 bits."""
 
     @property
     def where(self) -> str:

@@ -16,8 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from hil import realtime
-from hil.can.frame import Frame
-from hil.can.loopback import ANSWER_ID, REQUEST_ID, LoopbackNode
+from hil.can.loopback import LoopbackNode
 from hil.clock import WallClock
 from hil.closed import nearest
 from hil.errors import ConfigError
@@ -25,6 +24,7 @@ from hil.io.cable import listening
 from hil.io.card import IoCard
 from hil.rig.assembly import open_rig
 from hil.rig.blueprint import Blueprint
+from hil.rig.loopbacks import crossings
 from hil.rig.plant_host import PlantHost
 from hil.sim.cable import CableServer
 from hil.sim.card_server import CardServer
@@ -91,8 +91,7 @@ def simulate(
     """
     say = partial(print, flush=True) if say is None else say
     chosen = _program(file, program)
-    blueprint = Blueprint.of(file)
-    rig = open_rig(blueprint, program=chosen)
+    rig = open_rig(Blueprint.of(file), program=chosen)
     with ExitStack() as closing:
         closing.callback(rig.close)
         if not isinstance(rig.clock, WallClock):
@@ -106,7 +105,7 @@ def simulate(
         say(f"world {chosen} {world.address}")
         for line in _take_cables(file, rig, chosen, say, closing):
             say(line)
-        for line in _answer_loopback(blueprint, rig):
+        for line in _answer_loopback(rig, chosen):
             say(line)
         closing.callback(realtime.collect_at_any_time)
         for line in _realtime(file):
@@ -194,27 +193,20 @@ def _take_cables(file: RigFile, rig: Rig, program: str, say: Callable[[str], obj
     return [f"cables {program} {server.address}"]
 
 
-def _answer_loopback(blueprint: Blueprint, rig: Rig) -> list[str]:
-    """Answer loop-back requests on every real bus where the plant runs here; the line that says so.
-
-    Raises:
-        ConfigError: when a message of the bus has one of the two identifiers.
-    """
-    file, host = rig.file, rig.plant_host
-    if not isinstance(host, PlantHost):
-        return []
+def _answer_loopback(rig: Rig, program: str) -> list[str]:
+    """Answer loop-back requests on every bus on which that is this program's; a line for each."""
     lines: list[str] = []
-    for name, bridge in rig.bridges.items():
-        for identifier in (REQUEST_ID, ANSWER_ID):
-            taken = blueprint.databases[name].find(Frame(identifier))
-            if taken is not None:
-                raise ConfigError(
-                    f"{file.where('bus', name, 'database')}: message {taken.name} has the identifier {identifier:#x}, "
-                    "by which the transport delay is measured; give the message another one"
-                )
-        LoopbackNode(bridge.wire, period_ns=host.step_ns)
-        lines.append(f"loop-back {name} {REQUEST_ID:X} {ANSWER_ID:X}")
+    for crossing in crossings(rig.file):
+        if crossing.by == program and crossing.bus in rig.bridges:
+            step_after = partial(_step_after, rig) if isinstance(rig.plant_host, PlantHost) else None
+            LoopbackNode(rig.bridges[crossing.bus].wire, crossing.frames, step_after=step_after)
+            lines.append(f"loop-back {crossing.bus} {crossing.frames}")
     return lines
+
+
+def _step_after(rig: Rig, at_ns: int) -> int:
+    """When the plant of a world makes its next step, were it a new one [ns]."""
+    return rig.plant_host.step_after(at_ns) if isinstance(rig.plant_host, PlantHost) else at_ns
 
 
 def _port(file: RigFile, name: str, form: re.Pattern[str], example: str) -> int:
