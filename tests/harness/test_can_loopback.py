@@ -37,7 +37,7 @@ def test_the_data_of_a_request_come_back_once_with_the_next_step(
     (answer,) = answers_to(frames.request(number), sent_ns, frames)
     assert (answer.arbitration_id, answer.data, answer.extended) == (0x701, number, frames.extended)
     waited_ns = answer.start_ns - sent_ns
-    assert answer.start_ns % STEP_NS == 0
+    assert answer.start_ns % STEP_NS <= 3_000  # the bus may have to be idle for 3 bits first
     assert 0 < waited_ns <= STEP_NS + 160_000  # the request is on the wire for at most 160 us at 1 Mbit/s
 
 

@@ -20,6 +20,7 @@ from hil.rig.assembly import open_rig
 from hil.rig.blueprint import Blueprint
 from hil.rig.keeping import has_keeper, keeper_plan
 from hil.rig.loader import load_rig
+from hil.safety.plan import KeeperPlan
 from hil.safety.record import read_record
 from hil.sim.slcan_hub import SlcanHub
 from hil.units import ms
@@ -67,6 +68,17 @@ VIRTUAL = (
     .replace('"slcan"', '"hil"')
     .replace('resource = "tcp://127.0.0.1:5030"', 'model = "hil.io.sim_card:SimIoCard"')
 )
+FLIES = """
+[plant]
+model = "small_plant:MassOnSpring"
+process = "sim"
+
+[dut.engine]
+model = "hil_launcher.models.engine.controller:EngineController"
+bus = ["bus_a"]
+node = "ENGINE"
+process = "sim"
+"""
 VICTIM = """
 import sys
 from pathlib import Path
@@ -171,3 +183,12 @@ def test_a_test_that_is_killed_leaves_pins_low_and_valves_shut_and_the_keeper_sa
         engine.close()
     last = read_record(tmp_path / "keeper.jsonl")[-1]
     assert (last["what"], last["state"]) == ("ended", "SAFE-CONFIRMED")
+
+
+def test_the_keeper_lets_the_request_pass_by_which_a_bus_is_measured(tmp_path):
+    (tmp_path / "rig.toml").write_text(RIG + FLIES)
+    plan = keeper_plan(load_rig(tmp_path / "rig.toml"), who="a test")
+    (bus,) = KeeperPlan.model_validate_json(plan.model_dump_json()).buses
+    assert bus.loopback == (0x7F0, 0x7F1, False)
+    (tmp_path / "rig.toml").write_text(RIG)
+    assert keeper_plan(load_rig(tmp_path / "rig.toml"), who="a test").buses[0].loopback is None

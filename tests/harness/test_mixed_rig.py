@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from paced_bench import PacedBench, verdict, was_late
 
+from hil.campaign.transport import ENOUGH
 from hil.limits import Verdict
 
 if TYPE_CHECKING:
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 SURE = "tests/launcher/test_fts_rf.py::test_response_time[fts_a-nominal]"
 """Short are the times in which a late tick would doubt it."""
+FLIES = """
+def test_flies(rig, measure):
+    rig.plant.start()
+    measure("flies.number", 1.0, "1", limit=(0.0, 2.0))
+"""
 TESTS = ("tests/launcher/test_fts_logic.py::test_reset_unlatches_everything", SURE)
 
 
@@ -26,13 +32,14 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str]:
     folder: Path = tmp_path_factory.mktemp("mixed")
     rig = ('worlds = { fts = "tcp://127.0.0.1:{port}" }', 'cables = { fts = "tcp://127.0.0.1:{port}" }', "pace = 0.5")
     with PacedBench(folder, "mixed.toml", "fts", rig=rig) as bench:
-        run = bench.qualify(*TESTS)
+        (folder / "test_flies.py").write_text(FLIES)
+        run = bench.qualify(*TESTS, str(folder / "test_flies.py"))
     return run, bench.said
 
 
 def test_the_same_tests_pass_on_the_mixed_rig_unless_the_machine_was_late(bench: tuple[Run, str]) -> None:
     run, _ = bench
-    found = {test.nodeid.rpartition("::")[2]: verdict(test) for test in run.tests}
+    found = {test.nodeid.rpartition("::")[2]: verdict(test) for test in run.tests if "test_fts" in test.nodeid}
     assert found.keys() == {
         "test_reset_unlatches_everything[fts_a]",  # the program's
         "test_reset_unlatches_everything[fts_b]",  # the test's own
@@ -67,6 +74,15 @@ def test_simulated_evidence_stays_simulated_and_nothing_is_kept(bench: tuple[Run
 
 def test_the_program_says_what_its_cable_carried_and_how_late(bench: tuple[Run, str]) -> None:
     _, said = bench
-    found = re.search(r"cable to test: 7 nets, plugged in 3 times, (\d+) changes applied, late by p50 .*, max", said)
+    found = re.search(r"cable to test: 7 nets, plugged in 4 times, (\d+) changes applied, late by p50 .*, max", said)
     assert found is not None, said
     assert int(found[1]) > 10
+
+
+def test_a_flight_here_is_measured_over_the_buses_of_the_other_program(bench: tuple[Run, str]) -> None:
+    run, _ = bench
+    last = next(test for test in run.tests if test.nodeid.endswith("test_flies")).attempts[-1]
+    (table,) = (each for each in last.exhibits.tables if each.title.startswith("Transport delay"))
+    assert {row[0] for row in table.rows} == {"bus_a", "bus_b"}
+    assert all(int(row[1].partition(" ")[0]) >= ENOUGH for row in table.rows)
+    assert {row[4] for row in table.rows} >= {"pitch_1 in flight", "yaw_2 on the clamps"}
