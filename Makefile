@@ -22,7 +22,7 @@ FILE ?= tests/launcher/test_fts_telemetry.py
 SIZE ?= 1180x1500
 PICTURE ?= docs/images/flight.png
 
-.PHONY: help setup test-kill test-socketcan qualify-processes qualify-mixed one-file test-slow qualify qualify-jitter qualify-rtl equivalence flight-rtl defects test lint format bench pictures flight-picture clean
+.PHONY: help setup test-kill test-socketcan qualify-processes qualify-mixed flight-processes one-file test-slow qualify qualify-jitter qualify-rtl equivalence flight-rtl defects test lint format bench pictures flight-picture clean
 
 help:
 	@echo "make qualify   run the qualification tests of the reference launcher on the simulated rig, write the report"
@@ -36,6 +36,7 @@ help:
 	@echo "make test-socketcan  SocketCAN on a real kernel, in a guest, and qualification tests over it"
 	@echo "make qualify-processes  tests on wall time, with every part of the rig a program of its own, under the keeper"
 	@echo "make qualify-mixed  one receiver a program of its own in wall time, everything else simulated beside the test"
+	@echo "make flight-processes  three closed-loop flights over several programs, on the wall clock (3 min)"
 	@echo "make one-file  one test file, as it is, simulated, over programs and in the guest, compared (minutes): FILE=$(FILE)"
 	@echo "make test-slow the tests of whole boards on RTL, which take minutes each"
 	@echo "make lint      ruff, pyright and the import contracts"
@@ -70,6 +71,10 @@ equivalence: setup
 
 flight-rtl: setup
 	@$(BIN)/hil qualify tests/launcher/test_flight_spectrum.py --rig $(RTL_FLIGHT) -- -k lost_attitude
+
+flight-processes: setup
+	@rm -rf build/flights
+	@$(BIN)/python -m benchmarks.flight --flights 3 --runs build/flights
 
 defects: setup
 	@$(BIN)/hil defects $(wildcard tests/launcher/test_*.py) --rig $(RIG) --defects tests/launcher/defects.toml \
