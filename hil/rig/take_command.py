@@ -22,7 +22,9 @@ from hil.safety.operator_link import OperatorLink
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_WORDS = "INSTRUMENT MESSAGE (psu MEAS:VOLT? (@1)), `hand back` (the test goes on), or `safe` (which ends the run)"
+_WORDS = """PART MESSAGE: psu MEAS:VOLT? (@1) | stand do_valve open | stand di_arm,ai_heater ?
+    | bus_a ENG1_COMMAND COMMAND=2 MODE=IDLE | bus_a ENG1_STATUS.STATE ?
+`hand back` (the test goes on), or `safe` (which ends the run)"""
 
 
 def _user() -> str:
@@ -35,7 +37,7 @@ def _user() -> str:
 @click.option("--why", required=True, help="What for; it stands in the keeper's record and in the evidence.")
 @click.option("--by", default=_user, help="Who you are, where several share a login.  [default: the login]")
 def take(rig: Path, why: str, by: str) -> None:
-    """Take RIG over from the test that runs: its instruments answer you alone, within their limits and interlocks.
+    """Take RIG over from the test that runs: what is kept obeys you alone, within its limits and interlocks.
 
     The test is held until you hand back; it will not PASS. Exit code 0: handed back, or made safe. 13: the rig could
     not be had, or was made safe meanwhile. 14: UNSAFE.

@@ -21,7 +21,8 @@ from hil.units import format_duration, s
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hil.io.gate import CardGate, Move
+    from hil.io.card import Quantity
+    from hil.io.gate import CardGate, Move, Ruling
     from hil.io.kept_card import KeptCard
     from hil.safety.kept import Bench, SafeOrder
     from hil.safety.plan import CardPlan
@@ -56,6 +57,8 @@ class CardOutlet(KeptPart["CardPlan"]):
         """What the card refused of the safe sequence."""
         self._awaited = 0
         self._answer: stream.Answer | None = None
+        self._of_hand: dict[int, list[tuple[str, Quantity]]] = {}
+        """What an operator asked the card, and what is to be read once it has answered."""
         self._pulses: deque[tuple[str, bool]] = deque()
         self._silence: Stopwatch | None = None
         self._beat = 0
@@ -129,6 +132,10 @@ class CardOutlet(KeptPart["CardPlan"]):
             raise
         if self._refused:
             raise InstrumentError(self._refused)
+        return self._read(wanted)
+
+    def _read(self, wanted: list[tuple[str, Quantity]]) -> str:
+        """What channels read last, in words."""
         found = [self._card.last(*channel) for channel in wanted]
         return ",".join("unknown" if value is None else card_words.shown(value) for value in found)
 
@@ -139,6 +146,8 @@ class CardOutlet(KeptPart["CardPlan"]):
         self._lost = ""
 
     def _begin_safe(self) -> None:
+        super()._begin_safe()
+        self._of_hand.clear()
         self._fresh = True
 
     def _made_safe(self, order: SafeOrder) -> str:
@@ -219,6 +228,8 @@ class CardOutlet(KeptPart["CardPlan"]):
         asked = self._asked.pop(answer.id, None)
         if asked is not None:
             self._door.send(stream.encode(replace(answer, id=asked)))
+        elif (wanted := self._of_hand.pop(answer.id, None)) is not None:
+            self._answer_by_hand(answer.why if isinstance(answer, stream.Refused) else self._read(wanted) or "done")
         elif answer.id == self._beat:
             self._silence = None
         elif answer.id == self._awaited:
@@ -262,9 +273,33 @@ class CardOutlet(KeptPart["CardPlan"]):
             self._door.drop()
         else:
             self._hand_on(move)
-            self._gate.passed(move)
-            if ruling.quiets:
-                self._bench.quiet(self.plan.name)
+            self._moved(move, ruling)
+
+    def _by_hand(self, text: str) -> str:
+        """``do_arm open`` moves an output, ``di_arm,ai_heater ?`` reads channels; the card answers later.
+
+        Raises:
+            InstrumentError: why not.
+        """
+        number = self._next()
+        if text.endswith("?"):
+            self._of_hand[number] = card_words.readings(text[:-1])
+            self._say(stream.AskTime(number))
+            return ""
+        move = card_words.command(text)(number)
+        if not isinstance(move, stream.Drive | stream.Release | stream.Switch):
+            raise InstrumentError("only the keeper sets and feeds the watchdog")
+        ruling = self._gate.rule(move)
+        self._demand_by_hand(ruling.refusal, _shown(move), energises=ruling.energises)
+        self._of_hand[number] = []
+        self._say(move)
+        self._moved(move, ruling)
+        return ""
+
+    def _moved(self, move: Move, ruling: Ruling) -> None:
+        self._gate.passed(move)
+        if ruling.quiets:
+            self._bench.quiet(self.plan.name)
 
     def _hand_on(self, question: Move | stream.AskTime) -> None:
         number = self._next()

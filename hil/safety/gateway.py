@@ -17,7 +17,7 @@ from hil.can.socketcand_words import HI, OK, Words, error_word, frame_word, sent
 from hil.clock import Stopwatch
 from hil.errors import BusError, HilError
 from hil.safety.kept_part import KeptPart
-from hil.units import s
+from hil.units import format_duration, s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,6 +152,7 @@ class GatewayOutlet(KeptPart["BusPlan"]):
         self._lost = ""
 
     def _begin_safe(self) -> None:
+        super()._begin_safe()
         self._after_ns = self._bench.now()
 
     def _made_safe(self, order: SafeOrder) -> str:
@@ -246,14 +247,47 @@ class GatewayOutlet(KeptPart["BusPlan"]):
         elif not self._bench.may_write():
             self._door.drop()
         else:
+            try:
+                self._forward(frame, ruling)
+            except BusError as problem:
+                self._refuse(str(frame), str(problem))
+
+    def _by_hand(self, text: str) -> str:
+        """``MESSAGE SIGNAL=1 OTHER=NAME`` sends a message, ``MESSAGE ?`` and ``MESSAGE.SIGNAL ?`` tell what came last.
+
+        Raises:
+            HilError: why not.
+        """
+        if text.endswith("?"):
+            return self._last_seen(text[:-1].strip())
+        for frame in self._frames(text):
+            ruling = self._gate.rule(frame)
+            begins = self._live.begins(ruling)
+            self._demand_by_hand(ruling.refusal, str(frame), energises=begins, name=ruling.message)
             self._forward(frame, ruling)
+        return "sent"
+
+    def _last_seen(self, asked: str) -> str:
+        """The signals of the last frame of a message that came in, or one of them, and how old that is."""
+        name, _, signal = asked.partition(".")
+        self._database.message(name)
+        if name not in self._seen:
+            raise BusError(f"no frame of {name} has come in")
+        read_ns, frame = self._seen[name]
+        values = self._database.decode(frame)
+        if signal and signal not in values:
+            raise BusError(f"{name} has no signal {signal}; it has {', '.join(values)}")
+        told = {signal: values[signal]} if signal else values
+        pairs = " ".join(f"{each}={step_words.shown(value)}" for each, value in told.items())
+        return f"{pairs}, {format_duration(self._bench.now() - read_ns)} ago"
 
     def _forward(self, frame: Frame, ruling: Ruling) -> None:
-        try:
-            self._bus.send(frame)
-        except BusError as problem:
-            self._refuse(str(frame), str(problem))
-            return
+        """Send what may be sent.
+
+        Raises:
+            BusError: when it cannot be.
+        """
+        self._bus.send(frame)
         if self._live.passed(ruling, believed=self._believed(frame)):
             self._bench.quiet(self.plan.name)
 

@@ -1,22 +1,17 @@
-"""An operator's connection to a keeper: takes the rig over, talks to its instruments, hands it back."""
+"""An operator's connection to a keeper: takes the rig over, talks to what is kept, hands it back."""
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, cast
 
-from hil.errors import InstrumentError
 from hil.safety.errors import KeeperError
 from hil.safety.launch import KeeperLink
+from hil.safety.operator_talk import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hil.safety.launch import KeeperDoor
-
-_ANSWER_S = 10.0
-_PROTECTED = "-203,"  # how a refusal of the keeper begins in the error queue
-_NO_ERROR = ("0,", "+0,")
 
 
 class OperatorLink(KeeperLink):
@@ -38,7 +33,7 @@ class OperatorLink(KeeperLink):
             self.close()
             raise KeeperError(f"the rig is not handed over: {told.get('why')}")
         self.doors = cast("Mapping[str, str]", told["doors"])
-        """VISA resource of every instrument, by name, for this operator alone."""
+        """Where every part is reached, by name, for this operator alone: VISA resource, or address in words."""
         self.test = str(told["test"])
         """The test that is held."""
         self.most_s = cast("float", told["most_s"])
@@ -66,30 +61,10 @@ class OperatorLink(KeeperLink):
             raise KeeperError(f"the rig was not made safe by hand: {told.get('why')}; see the keeper's record")
         self._demand_safe(told)
 
-    def say(self, instrument: str, message: str) -> list[str]:
-        """Send one message to an instrument; each has a connection of its own, so that other programs may have theirs.
-
-        Args:
-            instrument: its name.
-            message: a command or a query.
-
-        Returns:
-            Its answer, where there is one, and its error, where there is one.
+    def say(self, part: str, message: str) -> list[str]:
+        """Send one message to a part, as :func:`~hil.safety.operator_talk.say` does.
 
         Raises:
-            InstrumentError: when there is no such instrument, or no answer.
+            InstrumentError: when there is no such part, or no answer.
         """
-        if instrument not in self.doors:
-            raise InstrumentError(f"the keeper has no instrument {instrument}; it has {', '.join(self.doors)}")
-        _, host, port, _ = self.doors[instrument].split("::")
-        try:
-            with socket.create_connection((host, int(port)), timeout=_ANSWER_S) as link, link.makefile("rb") as lines:
-                link.sendall(f"{message}\nSYST:ERR?\n".encode("latin-1"))
-                found = [lines.readline().decode("latin-1").strip()]
-                if "?" in message and not found[0].startswith(_PROTECTED):
-                    found.append(lines.readline().decode("latin-1").strip())
-        except (OSError, UnicodeEncodeError) as problem:
-            raise InstrumentError(f"{instrument}: {message!r}: {problem}") from problem
-        if not all(found):
-            raise InstrumentError(f"{instrument}: the keeper has closed the connection: the rig was made safe")
-        return [line for line in found if not line.startswith(_NO_ERROR)]
+        return say(self.doors, part, message)

@@ -13,6 +13,7 @@ from hil.errors import HilError, InstrumentError
 from hil.safety.dialogue import Dialogue
 from hil.safety.kept_thread import KeptThread
 from hil.safety.loopback import Loopback
+from hil.safety.operator_port import OperatorPort
 from hil.units import s
 from hil.visa.scpi.errors import ScpiError
 
@@ -47,8 +48,7 @@ class Outlet(KeptThread["OutletPlan"]):
         self._upstream = upstream
         self._dialogue = Dialogue(upstream)
         self._of_test = Loopback()
-        self._of_operator: Loopback | None = None
-        self._handovers: deque[Loopback | None] = deque()
+        self._operator = OperatorPort(self._wake)
         self._refusals: deque[str] = deque()
         self._watched: tuple[int, ...] = ()
         self._awake = Awake(self._wake_r)
@@ -67,12 +67,12 @@ class Outlet(KeptThread["OutletPlan"]):
     @property
     def _loopback(self) -> Loopback:
         """Whoever may say something now: the test, or the operator who took the rig over."""
-        return self._of_operator or self._of_test
+        return self._operator.loopback or self._of_test
 
     @property
     def door(self) -> str:
         """Its VISA resource for the test."""
-        return _resource(self._of_test)
+        return _resource(self._of_test.port)
 
     def lend(self) -> str:
         """Listen to an operator, and not to the test, once what it said is answered. Any thread may call.
@@ -80,15 +80,11 @@ class Outlet(KeptThread["OutletPlan"]):
         Returns:
             The VISA resource at which the operator reaches the instrument.
         """
-        lent = Loopback()
-        self._handovers.append(lent)
-        self._wake()
-        return _resource(lent)
+        return _resource(self._operator.lend())
 
     def take_back(self) -> None:
         """Listen to the test again. Any thread may call."""
-        self._handovers.append(None)
-        self._wake()
+        self._operator.take_back()
 
     # -- the thread ---------------------------------------------------------------------------------------
 
@@ -113,15 +109,19 @@ class Outlet(KeptThread["OutletPlan"]):
 
     def _hand_over(self) -> None:
         """The test's connection and what it says stay as they are while an operator has the instrument."""
-        while self._handovers:
-            lent = self._handovers.popleft()
-            self._end_operator()
-            self._of_operator = lent
+        had_it = self._operator.loopback
+        if self._operator.hand_over():
+            self._relieved(had_it)
 
     def _end_operator(self) -> None:
-        lent, self._of_operator, self._watched = self._of_operator, None, ()
-        if lent is not None:
-            lent.close()
+        had_it = self._operator.loopback
+        self._operator.end()
+        self._relieved(had_it)
+
+    def _relieved(self, had_it: Loopback | None) -> None:
+        """Somebody else is listened to from now on; what was refused to an operator is the operator's."""
+        self._watched = ()
+        if had_it is not None:
             self._refusals.clear()
 
     def _ordered(self) -> bool:
@@ -225,7 +225,7 @@ class Outlet(KeptThread["OutletPlan"]):
     # -- the test's side ----------------------------------------------------------------------------------
 
     def _serve(self, readable: list[int]) -> None:
-        if self._handovers:  # whoever speaks may have been relieved meanwhile
+        if self._operator.changes:  # whoever speaks may have been relieved meanwhile
             return
         messages = self._loopback.take(readable)
         if messages:
@@ -233,7 +233,7 @@ class Outlet(KeptThread["OutletPlan"]):
         for message in messages:
             if self._orders:
                 return
-            if self._of_operator is not None:
+            if self._operator.loopback is not None:
                 self._bench.note("said by hand", outlet=self.plan.name, message=_shown(message))
             try:
                 self._pass(message)
@@ -268,7 +268,7 @@ class Outlet(KeptThread["OutletPlan"]):
             self._answer(answer)
 
     def _answer(self, answer: bytes) -> None:
-        if self._of_operator is not None:
+        if self._operator.loopback is not None:
             self._bench.note("answered by hand", outlet=self.plan.name, answer=_shown(answer))
         self._loopback.answer(answer, self._wake_r, self._ordered)
 
@@ -295,8 +295,8 @@ class Outlet(KeptThread["OutletPlan"]):
             self._bench.lost(self.plan.name, str(problem))
 
 
-def _resource(loopback: Loopback) -> str:
-    return f"TCPIP0::127.0.0.1::{loopback.port}::SOCKET"
+def _resource(port: int) -> str:
+    return f"TCPIP0::127.0.0.1::{port}::SOCKET"
 
 
 def _shown(message: bytes) -> str:

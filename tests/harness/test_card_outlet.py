@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from hil.io.kept_card import KeptCard
 from hil.io.stream_card import StreamCard
 from hil.safety.keeper import State
 from hil.safety.opening import channels_of
+from hil.safety.operator_talk import say
 from hil.safety.plan import SafeStepPlan
 from hil.signal import HIGH, Timeline
 from hil.units import ms, s
@@ -64,6 +66,50 @@ def test_what_is_not_listed_or_beyond_its_bounds_never_reaches_a_pin(stand, kept
     card.close()
     assert stand.volts("heater") == 0.0
     assert "may be driven to 5 V" in str(rig.recorded("refused")[0]["why"])
+
+
+def by_hand(rig: KeptStand) -> Callable[[str, str], list[str]]:
+    """Take the rig over; what says something to a part."""
+    refusal, doors = rig.do(lambda: rig.keeper.take("Ada Marsh", "look at valve 3"))
+    assert refusal == ""
+    return partial(say, doors)
+
+
+def test_an_operator_moves_listed_outputs_and_reads_channels_within_their_bounds_and_interlocks(stand, kept):
+    rig = kept(interlocked=True)
+    rig.begin()
+    card = rig.card()
+    operator = by_hand(rig)
+    assert operator("stand", "do_lamp closed") == ["done"]
+    stand.await_volts("lamp", above=20.0)
+    assert operator("stand", "do_arm closed") == ["refused: interlock stand.di_key high reads low"]
+    stand.do(lambda: stand.key.drive(28.0, 10.0))
+    card.level("di_key").expect(HIGH, within=1 * s)
+    assert operator("stand", "ao_heater 4 V") == ["done"]
+    stand.await_volts("heater", above=3.9)
+    assert operator("stand", "di_arm,ai_heater ?") == ["low,3.99625"]  # behind the channel's own resistance
+    assert "may be driven to 5 V at most" in operator("stand", "ao_heater 6 V")[0]
+    assert operator("stand", "watchdog off") == ["refused: only the keeper sets and feeds the watchdog"]
+    assert "is no command of an I/O card; write one of do_NAME open" in operator("stand", "OUTP ON")[0]
+    with pytest.raises(InstrumentError, match="keeper: an operator has the rig"):
+        card.switch("do_lamp", on=False)
+    rig.do(rig.keeper.hand_back)
+    card.switch("do_lamp", on=False)
+    stand.await_volts("lamp", below=1.0)
+    card.close()
+    assert [line["message"] for line in rig.recorded("said by hand")][:2] == ["do_lamp closed", "do_arm closed"]
+    assert next(line["answer"] for line in rig.recorded("answered by hand")) == "done"
+
+
+def test_an_operator_s_connection_ends_when_the_card_is_made_safe(stand, kept):
+    rig = kept()
+    rig.begin()
+    operator = by_hand(rig)
+    assert operator("stand", "ao_heater 4 V") == ["done"]
+    rig.do(lambda: rig.keeper.trip("a defect"))
+    stand.await_volts("heater", below=0.5)
+    with pytest.raises(InstrumentError):
+        operator("stand", "ao_heater 4 V")
 
 
 def test_the_output_that_retriggers_the_hardware_timer_is_the_keepers_alone(stand, kept):

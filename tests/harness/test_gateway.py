@@ -11,6 +11,7 @@ from gateway_bench import DATABASE, SAFE, SHUT, KeptGateway, TestSide
 from hypothesis import given
 from hypothesis import strategies as st
 from keeper_bench import PATIENCE_S, opening
+from kill_bench import await_true
 
 from hil.can import step_words
 from hil.can.database import Database
@@ -20,6 +21,7 @@ from hil.can.socketcand_words import Words, frame_word, sent_frame
 from hil.clock import WallClock
 from hil.errors import BusError
 from hil.safety.keeper import State
+from hil.safety.operator_talk import say
 from hil.units import s, us
 
 if TYPE_CHECKING:
@@ -149,6 +151,36 @@ def test_nothing_of_the_test_goes_out_while_an_operator_has_the_rig(kept, side):
     test.valve(0)
     rig.engine.await_heard(lambda heard: len(heard) == 3)
     assert rig.recorded("refused")[0]["why"] == "an operator has the rig"
+
+
+def test_an_operator_sends_listed_messages_by_name_and_reads_what_came_last(kept):
+    rig = kept()
+    rig.begin()
+    refusal, doors = rig.do(lambda: rig.keeper.take("Ada Marsh", "look at valve 3"))
+    assert refusal == ""
+    assert say(doors, "bus_a", "ValveCommand Valve=1 Position=0") == ["sent"]
+    rig.engine.await_heard(lambda heard: heard[-1]["Valve"] == 1)
+    assert await_true(lambda: say(doors, "bus_a", "EngineStatus.State ?")[0].startswith("State=MAINSTAGE, "))
+    assert "ChamberPressure=0 " in say(doors, "bus_a", "EngineStatus ?")[0]
+    assert "EngineStatus has no signal Stat; it has Alive, State" in say(doors, "bus_a", "EngineStatus.Stat ?")[0]
+    assert "no frame of ValveCommand has come in" in say(doors, "bus_a", "ValveCommand ?")[0]
+    assert say(doors, "bus_a", "EngineStatus State=OFF")[0].startswith("refused: ")
+    assert valves(rig).count(1) == 1
+    rig.do(lambda: rig.keeper.trip("a defect"))  # the operator energised, which is undone as a test's is
+    rig.engine.await_heard(lambda heard: heard[-1]["Valve"] == 0)
+    assert [line["message"] for line in rig.recorded("said by hand")][:2] == [
+        "ValveCommand Valve=1 Position=0",
+        "EngineStatus.State ?",
+    ]
+
+
+def test_interlocks_count_for_an_operator_on_a_bus_too(kept):
+    rig = kept()
+    rig.begin()
+    rig.open = "interlock key reads low"
+    _, doors = rig.do(lambda: rig.keeper.take("Ada Marsh", "look at valve 3"))
+    assert say(doors, "bus_a", "ValveCommand Valve=1 Position=0") == ["refused: interlock key reads low"]
+    assert 1 not in valves(rig)
 
 
 def test_a_keeper_that_knows_no_counter_sends_two_so_that_one_is_no_repetition(kept):

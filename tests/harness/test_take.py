@@ -168,7 +168,7 @@ def test_the_command_takes_over_talks_and_hands_back_and_an_operator_who_is_gone
     assert "TCPIP0::127.0.0.1::" in said
     assert "\n7\n" in said.replace("> ", "")
     assert "-203" in said
-    assert "the keeper has no instrument smu; it has psu" in said
+    assert "the keeper does not keep smu; it keeps psu" in said
     assert link.take_overs()[0]["by"] == "Ada Marsh"
     assert link.operator == ""
 
