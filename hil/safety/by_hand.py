@@ -1,4 +1,4 @@
-"""An operator takes the rig over from a test: the test is held, and the instruments listen to the operator alone.
+"""An operator takes the rig over from a test: the test is held, and what is kept listens to the operator alone.
 
 Limits, interlocks, permits, lost instruments and the time that a hold may take count as before.
 """
@@ -37,12 +37,12 @@ class Test:
 
 
 class ByHand:
-    """Hands instruments to an operator, and back to the test.
+    """Hands what is kept to an operator, and back to the test.
 
     Args:
         clock: the keeper's clock.
         record: the keeper's record.
-        outlets: the instruments.
+        outlets: what is kept.
     """
 
     def __init__(self, clock: Clock, record: KeeperRecord, outlets: Mapping[str, Kept]) -> None:
@@ -61,7 +61,7 @@ class ByHand:
             why: what for.
 
         Returns:
-            Why not, or "" and where each instrument is reached that an operator can reach.
+            Why not, or "" and where the operator reaches each part.
         """
         now, other = self._clock.now, test.operator
         refusal = f"{other.by} has it ({other.why})" if other else test.holds.declare(why, None, now, by)
@@ -71,8 +71,7 @@ class ByHand:
         left_s = test.holds.left_s(now)
         self._record.write("taken over by hand", t_ns=now, by=by, why=why, most_s=left_s, test=test.name)
         self.news({"news": "taken", "by": by, "why": why, "most_s": left_s})
-        doors = {name: outlet.lend() for name, outlet in self._outlets.items()}
-        return "", {name: door for name, door in doors.items() if door}
+        return "", {name: outlet.lend() for name, outlet in self._outlets.items()}
 
     def give_back(self, test: Test, how: str) -> bool:
         """The test has its instruments again; whether an operator had them.

@@ -251,7 +251,7 @@ class Keeper:
             self._lose(why)
 
     def take(self, operator: str, why: str) -> tuple[str, dict[str, str]]:
-        """An operator takes the rig over: why not, or "" and where each instrument is reached."""
+        """An operator takes the rig over: why not, or "" and where each part is reached."""
         if self.state is not State.IN_USE or self.test is None:
             return self._nothing_to_hold(), {}
         return self.by_hand.take(self.test, operator, why)

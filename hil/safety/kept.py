@@ -90,7 +90,7 @@ class Kept(Protocol):
         ...
 
     def lend(self) -> str:
-        """Listen to the test no more; where an operator reaches it, "" where none can. Any thread may call."""
+        """Listen to the test no more; where an operator reaches it. Any thread may call."""
         ...
 
     def take_back(self) -> None:

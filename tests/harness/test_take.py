@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import pytest
+from card_bench import Stand
 from click.testing import CliRunner
 from keeper_bench import Instrument
 from kill_bench import Supply
@@ -49,6 +50,23 @@ hazard = 1
 limits = {{ voltage_max_v = 36.0 }}
 safe = [{{ write = "OUTP OFF,(@1:4)", query = "OUTP? (@1:4)", expect = "0,0,0,0", within_ms = 1000.0 }}]
 watchdog = {{ enable = "OUTP:PROT:WDOG:DEL 30;:OUTP:PROT:WDOG ON", timeout_ms = 30000.0 }}
+"""
+CARD_RIG = """
+[rig]
+name = "taken"
+pace = "wall"
+[instrument.stand]
+driver = "hil.io.stream_card:StreamCard"
+resource = "{address}"
+hazard = 1
+safe = [{{ write = "do_arm open", query = "di_arm", expect = "low", within_ms = 500.0 }}]
+interlock = {{ pin = "stand.di_key", level = "low" }}
+[instrument.stand.outputs]
+do_arm = {{ energises = "high" }}
+[net.arm]
+pins = ["stand.do_arm", "stand.di_arm"]
+[net.key]
+pins = ["stand.di_key", "stand.do_timer"]
 """
 TESTS = """
 from hil.visa.classes import DCPower
@@ -145,13 +163,19 @@ def link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KeeperLink
     """The connection of a run whose test runs."""
     monkeypatch.setenv("HIL_LEASE_FOLDER", str(tmp_path / "lease"))
     supply = Instrument()
-    (tmp_path / "rig.toml").write_text(RIG.format(resource=supply.resource))
-    plan = keeper_plan(load_rig(tmp_path / "rig.toml"), who="a test", record=tmp_path / "keeper.jsonl")
-    opened = KeeperLink(start_keeper(plan))
-    opened.begin("test_valves")
+    opened = run_of(tmp_path, RIG.format(resource=supply.resource))
     yield opened
     opened.close()
     supply.close()
+
+
+def run_of(folder: Path, rig: str) -> KeeperLink:
+    """Start the keeper of a rig file, and begin a test."""
+    (folder / "rig.toml").write_text(rig)
+    plan = keeper_plan(load_rig(folder / "rig.toml"), who="a test", record=folder / "keeper.jsonl")
+    opened = KeeperLink(start_keeper(plan))
+    opened.begin("test_valves")
+    return opened
 
 
 def take(folder: Path, *lines: str) -> tuple[int, str]:
@@ -175,6 +199,24 @@ def test_the_command_takes_over_talks_and_hands_back_and_an_operator_who_is_gone
     OperatorLink(door_of(link.door.pid), "Bo Lind", "look").close()
     assert exit_code_of(link.door) == 0
     assert "Bo Lind, who had taken the rig over, is gone" in (tmp_path / "keeper.jsonl").read_text()
+
+
+def test_the_command_reaches_an_i_o_card(tmp_path, monkeypatch):
+    monkeypatch.setenv("HIL_LEASE_FOLDER", str(tmp_path / "lease"))
+    with Stand() as stand:
+        link = run_of(tmp_path, CARD_RIG.format(address=stand.server.address))
+        code, said = take(tmp_path, "stand do_arm closed", "stand di_arm ?", "stand do_timer closed", "hand back")
+        assert code == 0, said
+        assert "stand  words://127.0.0.1:" in said
+        assert "do_arm closed\ndone\n" in said
+        assert "di_arm ?\nhigh\n" in said
+        assert "refused: stand.do_timer is not on the list of outputs" in said
+        assert stand.volts("arm") > 20.0
+        link.make_safe()
+        assert stand.volts("arm") == 0.0
+        link.end()
+    said_by_hand = [line for line in read_record(tmp_path / "keeper.jsonl") if line["what"] == "said by hand"]
+    assert (said_by_hand[0]["outlet"], said_by_hand[0]["message"]) == ("stand", "do_arm closed")
 
 
 def test_the_end_of_its_input_makes_safe_and_ends_the_run(link, tmp_path):
