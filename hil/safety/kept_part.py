@@ -7,9 +7,9 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from hil.errors import HilError, InstrumentError
+from hil.safety.byte_port import BytePort
 from hil.safety.kept_thread import KeptThread, Plan
 from hil.safety.operator_port import OperatorPort
-from hil.safety.owner_port import OwnerPort
 
 if TYPE_CHECKING:
     from hil.safety.kept import Bench
@@ -29,7 +29,7 @@ class KeptPart(KeptThread[Plan]):
 
     def __init__(self, plan: Plan, bench: Bench) -> None:
         super().__init__(plan, bench)
-        self._door = OwnerPort()
+        self._door = BytePort()
         self._lent = False
         self._operator = OperatorPort(self._wake)
 
@@ -82,7 +82,7 @@ class KeptPart(KeptThread[Plan]):
     # -- an operator --------------------------------------------------------------------------------------
 
     def _serve_operator(self, readable: list[int]) -> None:
-        lines = [] if self._operator.loopback is None else self._operator.loopback.take(readable)
+        lines = [] if self._operator.port is None else self._operator.port.take(readable)
         for line in lines:
             if self._orders or self._operator.changes:
                 return
@@ -97,10 +97,10 @@ class KeptPart(KeptThread[Plan]):
                 self._answer_by_hand(answer)
 
     def _answer_by_hand(self, answer: str) -> None:
-        if self._operator.loopback is not None:
+        if self._operator.port is not None:
             self._bench.note("answered by hand", outlet=self.plan.name, answer=answer[:_SHOWN])
             said = " ".join(answer.split()).encode("ascii", "replace")
-            self._operator.loopback.answer(said, self._wake_r, lambda: bool(self._orders))
+            self._operator.port.answer(said, self._wake_r, lambda: bool(self._orders))
 
     def _demand_by_hand(self, refusal: str, shown: str, *, energises: bool, **fields: object) -> None:
         """See that an operator may do this; what the gate says, interlocks and permits count as for the test.
@@ -130,9 +130,9 @@ class KeptPart(KeptThread[Plan]):
 
     def _await(self, within_s: float) -> list[int]:
         """Wait until something came, or an order; what waits for the test is sent meanwhile."""
-        readers = [self._wake_r, *self._door.readers, *self._descriptors()]
-        if self._operator.loopback is not None:
-            readers += self._operator.loopback.descriptors
+        readers = [self._wake_r, *self._door.descriptors, *self._descriptors()]
+        if self._operator.port is not None:
+            readers += self._operator.port.descriptors
         readable, writable, _ = select.select(readers, self._door.writers, [], within_s)
         if writable:
             self._door.push()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from hil.safety.loopback import Loopback
+from hil.safety.message_port import MessagePort
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +20,8 @@ class OperatorPort:
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
-        self._changes: deque[Loopback | None] = deque()
-        self.loopback: Loopback | None = None
+        self._changes: deque[MessagePort | None] = deque()
+        self.port: MessagePort | None = None
         """Where the operator is heard; None while nobody has the part."""
 
     def lend(self) -> int:
@@ -30,7 +30,7 @@ class OperatorPort:
         Returns:
             The TCP port.
         """
-        lent = Loopback()
+        lent = MessagePort()
         self._changes.append(lent)
         self._wake()
         return lent.port
@@ -51,11 +51,11 @@ class OperatorPort:
         while self._changes:
             lent = self._changes.popleft()
             self.end()
-            self.loopback = lent
+            self.port = lent
         return changed
 
     def end(self) -> None:
         """End the operator's connection, if there is one."""
-        if self.loopback is not None:
-            self.loopback.close()
-            self.loopback = None
+        if self.port is not None:
+            self.port.close()
+            self.port = None

@@ -12,7 +12,7 @@ from hil.clock import Stopwatch
 from hil.errors import HilError, InstrumentError
 from hil.safety.dialogue import Dialogue
 from hil.safety.kept_thread import KeptThread
-from hil.safety.loopback import Loopback
+from hil.safety.message_port import MessagePort
 from hil.safety.operator_port import OperatorPort
 from hil.units import s
 from hil.visa.scpi.errors import ScpiError
@@ -47,7 +47,7 @@ class Outlet(KeptThread["OutletPlan"]):
         self._gate = gate
         self._upstream = upstream
         self._dialogue = Dialogue(upstream)
-        self._of_test = Loopback()
+        self._of_test = MessagePort()
         self._operator = OperatorPort(self._wake)
         self._refusals: deque[str] = deque()
         self._watched: tuple[int, ...] = ()
@@ -65,9 +65,9 @@ class Outlet(KeptThread["OutletPlan"]):
         return self._of_test.port
 
     @property
-    def _loopback(self) -> Loopback:
+    def _port(self) -> MessagePort:
         """Whoever may say something now: the test, or the operator who took the rig over."""
-        return self._operator.loopback or self._of_test
+        return self._operator.port or self._of_test
 
     @property
     def door(self) -> str:
@@ -102,23 +102,23 @@ class Outlet(KeptThread["OutletPlan"]):
 
     def _await(self, within_s: float) -> list[int]:
         """Wait for an order, a message of the test, or a new owner; the next message often comes at once."""
-        watched = self._loopback.descriptors
+        watched = self._port.descriptors
         if watched != self._watched:
             self._watched, self._awake = watched, Awake(self._wake_r, *watched)
         return self._awake.wait(within_s)
 
     def _hand_over(self) -> None:
         """The test's connection and what it says stay as they are while an operator has the instrument."""
-        had_it = self._operator.loopback
+        had_it = self._operator.port
         if self._operator.hand_over():
             self._relieved(had_it)
 
     def _end_operator(self) -> None:
-        had_it = self._operator.loopback
+        had_it = self._operator.port
         self._operator.end()
         self._relieved(had_it)
 
-    def _relieved(self, had_it: Loopback | None) -> None:
+    def _relieved(self, had_it: MessagePort | None) -> None:
         """Somebody else is listened to from now on; what was refused to an operator is the operator's."""
         self._watched = ()
         if had_it is not None:
@@ -136,12 +136,12 @@ class Outlet(KeptThread["OutletPlan"]):
 
     def _made_safe(self, order: SafeOrder) -> str:
         problem = self._set_watchdog(order)
-        self._loopback.forget()  # what the test said before does not switch anything on afterwards
+        self._port.forget()  # what the test said before does not switch anything on afterwards
         self._fed = Stopwatch()
         return problem
 
     def _drop(self) -> None:
-        self._loopback.drop()
+        self._port.drop()
 
     def _shut(self) -> None:
         self._end_operator()
@@ -227,19 +227,19 @@ class Outlet(KeptThread["OutletPlan"]):
     def _serve(self, readable: list[int]) -> None:
         if self._operator.changes:  # whoever speaks may have been relieved meanwhile
             return
-        messages = self._loopback.take(readable)
+        messages = self._port.take(readable)
         if messages:
             self._bench.touched()
         for message in messages:
             if self._orders:
                 return
-            if self._operator.loopback is not None:
+            if self._operator.port is not None:
                 self._bench.note("said by hand", outlet=self.plan.name, message=_shown(message))
             try:
                 self._pass(message)
             except HilError as problem:
                 self._bench.lost(self.plan.name, str(problem))
-                self._loopback.drop()
+                self._port.drop()
                 return
 
     def _pass(self, message: bytes) -> None:
@@ -253,7 +253,7 @@ class Outlet(KeptThread["OutletPlan"]):
             self._answer(self._refusals.popleft().encode("latin-1", "replace"))
             return
         if not self._bench.may_write():
-            self._loopback.drop()
+            self._port.drop()
             return
         self._fed = Stopwatch()
         if not ruling.asks:
@@ -262,20 +262,20 @@ class Outlet(KeptThread["OutletPlan"]):
             if ruling.quiets:
                 self._bench.quiet(self.plan.name)
             return
-        answer = self._dialogue.ask(message, _ANSWER_S, (self._wake_r, self._loopback.client), self._interrupted)
+        answer = self._dialogue.ask(message, _ANSWER_S, (self._wake_r, self._port.owner), self._interrupted)
         if answer is not None:
             self._bench.touched()
             self._answer(answer)
 
     def _answer(self, answer: bytes) -> None:
-        if self._operator.loopback is not None:
+        if self._operator.port is not None:
             self._bench.note("answered by hand", outlet=self.plan.name, answer=_shown(answer))
-        self._loopback.answer(answer, self._wake_r, self._ordered)
+        self._port.answer(answer, self._wake_r, self._ordered)
 
     def _interrupted(self) -> bool:
         """Whether the wait for an answer is over: an order came, or the test says something else, or is gone."""
-        readable, _, _ = select.select([self._wake_r, self._loopback.client], [], [], 0.0)
-        return (self._wake_r in readable and self._ordered()) or self._loopback.client in readable
+        readable, _, _ = select.select([self._wake_r, self._port.owner], [], [], 0.0)
+        return (self._wake_r in readable and self._ordered()) or self._port.owner in readable
 
     def _feed(self, command: str | None) -> None:
         """Traffic that keeps the instrument's watchdog from acting; none once the test stands still."""
