@@ -13,7 +13,7 @@ from hil.doctor.finding import Finding
 from hil.doctor.host import clocks, disk, processors, versions
 from hil.doctor.instruments import instruments
 from hil.doctor.keeping import keeper, lease, why_not_talk
-from hil.doctor.tables import calibrations, guards, paths, rig_file
+from hil.doctor.tables import calibrations, guards, loopbacks, paths, rig_file
 from hil.errors import HilError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def examine(file: RigFile, runs: Path) -> Iterator[Finding]:
         yield finding
     yield from calibrations(file, today)
     yield from paths(file, today)
+    yield from loopbacks(file)
     yield from _all("register", lambda: authority(file))
     yield from _all("lease", lambda: lease(file))
     if sound:

@@ -1,4 +1,4 @@
-"""What the rig file alone says: its mistakes, the calibration of its instruments and of its paths."""
+"""What the rig file alone says: its mistakes, the calibration of its instruments and of its paths, loop-back."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hil.doctor.finding import Finding
 from hil.rig.checks import resolve
 from hil.rig.guards import is_unmeasured
+from hil.rig.loopbacks import crossings, what_to_declare
 from hil.rig.preflight import check_rig
 from hil.rig.values import HERE
 from hil.visa.driver import Driver
@@ -97,3 +98,14 @@ def _due(what: str, found: str, due: datetime.date, today: datetime.date, remedy
     if left <= SOON_DAYS:
         return Finding(what, "warn", f"{found}: {left} days left", remedy)
     return Finding(what, "ok", found)
+
+
+def loopbacks(file: RigFile) -> Iterator[Finding]:
+    """What answers where the transport delay of a flight is measured; nothing is sent."""
+    for crossing in crossings(file):
+        name = f"{crossing.bus} loop-back"
+        if crossing.by is None:
+            found = f"the plant's loop may be closed over {', '.join(crossing.outside)}: a flight is INCONCLUSIVE"
+            yield Finding(name, "warn", found, what_to_declare(file, crossing))
+        else:
+            yield Finding(name, "ok", f"{crossing.frames}, by {crossing.by}")

@@ -51,8 +51,15 @@ def why_not_measured(file: RigFile, crossing: Crossing) -> str:
     """Why the delay of a bus that nothing answers on is not known, and the key that changes it."""
     return (
         f"bus {crossing.bus}: the transport delay of the rig was not measured: the plant's loop may be closed over "
-        f"{', '.join(crossing.outside)}, and nothing on this bus is said to answer loop-back requests; set "
-        f"bus.{crossing.bus}.loopback at {file.where('bus', crossing.bus)}, for example {{ request = 0x7F0, "
+        f"{', '.join(crossing.outside)}, and nothing on this bus is said to answer loop-back requests; "
+        f"{what_to_declare(file, crossing)}"
+    )
+
+
+def what_to_declare(file: RigFile, crossing: Crossing) -> str:
+    """What to do on a bus that nothing answers on."""
+    return (
+        f"set bus.{crossing.bus}.loopback at {file.where('bus', crossing.bus)}, for example {{ request = 0x7F0, "
         "answer = 0x7F1 }, to the identifiers by which a device on the bus answers"
     )
 

@@ -9,6 +9,7 @@ from loop_rig import loop_rig
 
 from hil.can.gate import CanGate
 from hil.can.loopback import LoopbackFrames
+from hil.doctor.tables import loopbacks
 from hil.errors import ConfigError
 from hil.rig.blueprint import Blueprint
 from hil.rig.loader import load_rig
@@ -62,6 +63,13 @@ def test_what_is_not_measured_names_the_article_outside_and_the_key_with_its_pla
     said = why_not_measured(file, crossings(file)[0])
     assert "may be closed over fc" in said
     assert f"set bus.bus_a.loopback at {file.where('bus', 'bus_a')}, for example" in said
+
+
+def test_the_doctor_warns_of_a_bus_on_which_nothing_answers(tmp_path: Path) -> None:
+    unknown = list(loopbacks(loop_rig(tmp_path, {"fts_a": "test", "fc": "real"}, on_b=OTHERS)))
+    assert [(found.name, found.state) for found in unknown] == [("bus_a loop-back", "warn"), ("bus_b loop-back", "ok")]
+    assert "set bus.bus_a.loopback at" in unknown[0].remedy
+    assert unknown[1].found == "0x700, answered with 0x701, by device"
 
 
 def test_a_loop_within_one_program_says_that_it_needs_none(tmp_path: Path) -> None:
