@@ -18,6 +18,7 @@ from hil.io.gate import CardGate, OutputRule
 from hil.io.kept_card import KeptCard
 from hil.io.stream_card import StreamCard
 from hil.safety.keeper import State
+from hil.safety.kept_part import WORDS
 from hil.safety.opening import channels_of
 from hil.safety.operator_talk import say
 from hil.safety.plan import SafeStepPlan
@@ -110,6 +111,27 @@ def test_an_operator_s_connection_ends_when_the_card_is_made_safe(stand, kept):
     stand.await_volts("heater", below=0.5)
     with pytest.raises(InstrumentError):
         operator("stand", "ao_heater 4 V")
+
+
+def test_what_an_operator_says_ends_with_the_order_to_make_safe_though_nobody_has_taken_the_card_back(stand, kept):
+    rig = kept()
+    rig.begin()
+    host, port = rig.outlet.lend().removeprefix(WORDS).split(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as operator:
+        operator.sendall(b"ao_heater 4 V\n")
+        assert operator.recv(100) == b"done\n"
+        rig.do(lambda: rig.keeper.make_safe("the test is over"))
+        assert operator.recv(100) == b""
+    stand.await_volts("heater", below=0.5)
+
+
+def test_an_operator_moves_nothing_of_a_rig_that_was_taken_over(stand, kept):
+    rig = kept()
+    rig.begin()
+    operator = by_hand(rig)
+    told = rig.do(lambda: rig.lease.release() or operator("stand", "ao_heater 4 V"))
+    assert told == ["refused: stand: the lease is not this keeper's any more; nothing was sent"]
+    assert stand.volts("heater") == 0.0
 
 
 def test_the_output_that_retriggers_the_hardware_timer_is_the_keepers_alone(stand, kept):
