@@ -1,31 +1,24 @@
-"""Opening what a keeper keeps: from what the rig file says of a part to what serves it."""
+"""Opening what a keeper keeps: from what the rig file says of a part to what serves it.
+
+A keeper imports what its parts need, before anything is energised, and nothing else: on a rig without a hazardous bus
+neither python-can nor cantools.
+"""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING
 
-from hil.can.database import Database
-from hil.can.gate import CanGate
-from hil.can.kept_bus import KeptBus
-from hil.can.loopback import LoopbackFrames
 from hil.errors import InstrumentError
-from hil.io import card_words
-from hil.io.gate import CardGate, OutputRule
-from hil.io.kept_card import KeptCard
-from hil.io.stream_card import StreamCard
-from hil.safety.card_outlet import CardOutlet
-from hil.safety.gateway import GatewayOutlet
-from hil.safety.outlet import Outlet
-from hil.visa.driver import Driver
-from hil.visa.gate import Gate
-from hil.visa.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hil.clock import WallClock
+    from hil.safety.card_outlet import CardOutlet
+    from hil.safety.gateway import GatewayOutlet
     from hil.safety.keeper import Keeper
+    from hil.safety.outlet import Outlet
     from hil.safety.plan import BusPlan, CardPlan, OutletPlan
     from hil.safety.record import KeeperRecord
 
@@ -36,6 +29,11 @@ def open_outlet(plan: OutletPlan, keeper: Keeper, record: KeeperRecord) -> Outle
     Raises:
         InstrumentError: when it does not answer, or is another one.
     """
+    from hil.safety.outlet import Outlet
+    from hil.visa.driver import Driver
+    from hil.visa.gate import Gate
+    from hil.visa.upstream import Upstream
+
     upstream = Upstream.open(plan.resource, plan.name)
     driver = _class(plan.driver)
     if not issubclass(driver, Driver):
@@ -61,6 +59,11 @@ def open_card(plan: CardPlan, keeper: Keeper, record: KeeperRecord) -> CardOutle
     Raises:
         InstrumentError: when it does not answer, or does not have the channels that keep it safe.
     """
+    from hil.io.gate import CardGate, OutputRule
+    from hil.io.kept_card import KeptCard
+    from hil.io.stream_card import StreamCard
+    from hil.safety.card_outlet import CardOutlet
+
     if not issubclass(_class(plan.driver), StreamCard):
         raise InstrumentError(
             f"{plan.name}: {plan.driver} cannot be kept: the keeper speaks the messages of hil.io.stream; name "
@@ -84,6 +87,12 @@ def open_gateway(plan: BusPlan, keeper: Keeper, record: KeeperRecord, *, clock: 
         BusError: when it cannot be opened, or its messages are not those of its database.
         ConfigError: when the database cannot be read.
     """
+    from hil.can.database import Database
+    from hil.can.gate import CanGate
+    from hil.can.kept_bus import KeptBus
+    from hil.can.loopback import LoopbackFrames
+    from hil.safety.gateway import GatewayOutlet
+
     database = Database.load(plan.database)
     loopback = None if plan.loopback is None else LoopbackFrames(*plan.loopback)
     gate = CanGate(plan.name, database, plan.send, plan.energising, loopback)
@@ -105,6 +114,8 @@ def open_gateway(plan: BusPlan, keeper: Keeper, record: KeeperRecord, *, clock: 
 
 def channels_of(plan: CardPlan) -> list[str]:
     """The channels that a card must have: its listed outputs, what its safe sequences move and read, interlocks."""
+    from hil.io import card_words
+
     found = [name for name in plan.outputs if not name.endswith("*")] + list(plan.reserved)
     for steps in (plan.safe, *plan.safe_in.values()):
         for step in steps:
