@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from guest_boot import IN_GUEST, SURE, booted, shared
 from paced_bench import ROOT, PacedBench, verdict, was_late
 
+from hil.evidence.index import read_run
 from hil.limits import Verdict
 from hil.report.equivalence import compare
 
@@ -15,9 +18,7 @@ if TYPE_CHECKING:
 
     from hil.evidence.index import Run
 
-SURE = "tests/launcher/test_fts_rf.py::test_response_time[fts_b-nominal]"
-"""Both its times are stamped by one program, and the test's own has nothing to do in time meanwhile."""
-TESTS = (SURE, "tests/launcher/test_engine_sequence.py::test_start_follows_its_sequence")
+TESTS = (*IN_GUEST, "tests/launcher/test_engine_sequence.py::test_start_follows_its_sequence")
 SOCKET = "TCPIP0::127.0.0.1::{port}::SOCKET"
 RESOURCES = {"psu": SOCKET, "psu_2": SOCKET, "psu_3": SOCKET, "siggen": SOCKET, "stand": "tcp://127.0.0.1:{port}"}
 
@@ -66,3 +67,23 @@ def test_both_rigs_took_the_same_measurements(both: Both) -> None:
 def test_times_on_both_rigs_are_near_where_the_clock_was_in_time(both: Both) -> None:
     compared = compare(both.run, both.virtual, {"fts.response_time": 5.0})  # ms: the rig's max_lateness
     assert any(was_late(test) for test in both.run.tests) or compared.spreads["fts.response_time"].is_near
+
+
+def test_unmodified_files_agree_in_virtual_time_over_programs_and_in_the_guest(
+    both: Both, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    guest = read_run(booted(shared(tmp_path_factory.getbasetemp())) / "run")
+    runs = [both.virtual, both.run, guest]
+
+    assert not guest.unsafe
+    for run in runs:
+        found = {test.nodeid: verdict(test) for test in run.tests}
+        assert found[SURE] is Verdict.PASS, run.tests
+        assert {found[test] for test in IN_GUEST} <= {Verdict.PASS, Verdict.INCONCLUSIVE}, run.tests
+    for one, other in combinations(runs, 2):
+        compared = compare(one, other, {"fts.response_time": 5.0})  # ms: transport delays, not processing
+        late = any(was_late(test) for test in (*one.tests, *other.tests))
+        assert compared.common >= len(IN_GUEST)
+        assert not compared.missing
+        assert late or compared.spreads["fts.response_time"].is_near
+        assert late or not compared.verdicts

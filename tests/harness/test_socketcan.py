@@ -1,25 +1,26 @@
-"""The tests on a real CAN stack: a guest is booted once, runs tests/socketcan, and each of them is told of here."""
+"""The tests on a real CAN stack: a guest is booted once, runs tests/socketcan, and each of them is told of here.
+
+Then it runs qualification tests, unmodified, with the articles as a program of its own.
+"""
 
 from __future__ import annotations
 
 import ast
-import contextlib
-import fcntl
 import os
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
+from guest_boot import GUEST, IN_GUEST, ROOT, booted, make_guest, shared
+
+from hil.can.database import Database
+from hil.evidence.index import read_run
+from hil.limits import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-ROOT = Path(__file__).parents[2]
-GUEST = ROOT / ".ci" / "guest"
-LIMIT_S = 300  # alone it takes 40 s
-_NOT_HERE = 77
+    from collections.abc import Mapping
+    from pathlib import Path
 
 
 def functions_in(file: Path) -> list[str]:
@@ -28,45 +29,24 @@ def functions_in(file: Path) -> list[str]:
     return [f"{file.stem}::{node.name}" for node in body if getattr(node, "name", "").startswith("test_")]
 
 
-@contextlib.contextmanager
-def alone(lock: Path) -> Iterator[None]:
-    """While the block runs, no other worker runs one of this lock."""
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 TESTS = [name for file in sorted((ROOT / "tests" / "socketcan").glob("test_*.py")) for name in functions_in(file)]
 
 
 @pytest.fixture(scope="session")
-def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all workers of this session share: one guest is enough for all of them."""
-    own = tmp_path_factory.getbasetemp()
-    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the guest left."""
+    return booted(shared(tmp_path_factory.getbasetemp()))
+
+
+@pytest.fixture
+def made(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The guest's kernel, unpacked."""
+    make_guest(shared(tmp_path_factory.getbasetemp()))
 
 
 @pytest.fixture(scope="session")
-def made(common: Path) -> None:
-    """The guest's kernel, unpacked; NOT_RUN where it cannot be had."""
-    with alone(common / "guest.lock"):
-        making = subprocess.run([GUEST / "make_guest"], capture_output=True, text=True, check=False)
-    if making.returncode == _NOT_HERE:
-        pytest.skip(f"NOT_RUN: {making.stderr.splitlines()[-1]}")
-    assert making.returncode == 0, making.stderr
-
-
-@pytest.fixture(scope="session")
-def told(made: None, common: Path) -> Mapping[str, list[str]]:
+def told(share: Path) -> Mapping[str, list[str]]:
     """By test: what went wrong in each of its cases, empty where nothing did."""
-    share = common / "guest"
-    with alone(common / "guest.lock"):
-        if not share.exists():
-            share.mkdir()
-            environment = {**os.environ, "GUEST_SHARE": str(share), "GUEST_LIMIT_S": str(LIMIT_S)}
-            command = [GUEST / "pytest", "-q", f"--junitxml={share / 'result.xml'}"]
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-            (share / "said").write_text(f"code {done.returncode}\n{done.stdout}\n{done.stderr}")
     assert (share / "result.xml").exists(), (share / "said").read_text()
     found: dict[str, list[str]] = {}
     for case in ET.parse(share / "result.xml").getroot().iter("testcase"):
@@ -80,6 +60,26 @@ def told(made: None, common: Path) -> Mapping[str, list[str]]:
 def test_on_a_real_can_stack(told, test):
     assert test in told, f"{test} did not run in the guest"
     assert not any(told[test]), "\n".join(told[test])
+
+
+@pytest.mark.parametrize("test", IN_GUEST)
+def test_an_unmodified_qualification_test_passes_over_real_can(share, test):
+    run = read_run(share / "run")
+    found = {each.nodeid: each.verdict for each in run.tests}
+
+    assert found.get(test) is Verdict.PASS, (share / "said").read_text()
+    assert run.finished
+    assert not run.unsafe
+
+
+@pytest.mark.parametrize("bus", ["bus_a", "bus_b"])
+@pytest.mark.parametrize("node", ["FTS_B", "ENG1"])
+def test_the_article_was_heard_over_the_kernels_stack(share, bus, node):
+    database = Database.load(ROOT / "fixtures" / "hil_launcher" / "launcher.dbc")
+    lines = (share / "run" / "can" / f"{bus}.log").read_text().splitlines()
+    heard = {int(line.split()[2].partition("#")[0], 16) for line in lines}
+
+    assert heard & {database.identifier(name)[0] for name in database.sent_by(node)}
 
 
 def test_the_exit_code_is_that_of_the_command(made):

@@ -9,6 +9,7 @@ from hil.units import ms, s
 
 @pytest.mark.requirement("ENG-R-01")
 @pytest.mark.measures("engine.power_on_current", "engine.checkout_time")
+@pytest.mark.leaves("bus_a.error_frames", "bus_b.error_frames")  # nobody acknowledges what is sent before power-on
 @pytest.mark.parametrize("which", [0, 1, 2], ids=["lowest", "nominal", "highest"])
 def test_power_on_moves_nothing(unpowered_engine, stand, profile, measure, cover, which):
     """From power-on to standby neither valve nor igniter gets current, and both valves are closed."""
