@@ -124,7 +124,7 @@ clean:
 pictures: setup
 	@command -v chromium >/dev/null || { echo "pictures need chromium: apt-get install chromium" >&2; exit 1; }
 	@rm -rf build/pictures && mkdir -p build/pictures docs/images
-	@$(BIN)/hil qualify tests/launcher --rig $(RIG) --run-folder build/pictures/run -- -q -n $(WORKERS) --dist worksteal >/dev/null
+	@$(BIN)/hil qualify tests/launcher --rig $(RIG) --run-folder build/pictures/run -- -q -n $(WORKERS) --dist worksteal --ignore=$(BLOCKS) >/dev/null
 	@$(BIN)/python tests/harness/chromium.py build/pictures/run docs/images/report.png
 	@$(BIN)/python tests/harness/chromium.py build/pictures/run docs/images/flight.png --test test_lost_attitude --size 1180x2300
 
