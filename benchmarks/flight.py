@@ -76,14 +76,22 @@ def flown(rig: Path, which: str, folder: Path) -> tuple[Attempt, Cost]:
     return read_run(folder).tests[0].attempts[-1], cost
 
 
+def _ms(delay: object) -> str:
+    """A duration of a table in ms, in three digits; "-" where there is none."""
+    number, _, unit = str(delay).partition(" ")
+    if not unit:
+        return "-"
+    return f"{float(number) * {'ns': 1e-6, 'us': 1e-3, 'ms': 1.0, 's': 1e3}[unit]:.3g}"
+
+
 def row(number: int, attempt: Attempt, cost: Cost) -> str:
     """A flight as a row of the table."""
     late = next(event.fields for event in attempt.events if event.what == "lateness")
     table = next(table for table in attempt.exhibits.tables if table.title.startswith("Transport delay"))
-    worst = [f"{cells[0]} {cells[2]}, {cells[3]}" for cells in table.rows]
-    lags = [float(str(cells[6]).split()[0]) for cells in table.rows if cells[6]]
+    delays = [f"{cells[0]} {_ms(cells[2])}, {_ms(cells[3])}, {_ms(cells[4])}" for cells in table.rows]
+    lags = [float(str(cells[7]).split()[0]) for cells in table.rows if cells[7]]
     beyond = [taken.name for taken in attempt.measurements if str(taken.verdict) == "FAIL"]
-    delay = "; ".join(dict.fromkeys(worst))
+    delay = "; ".join(dict.fromkeys(delays))
     return (
         f"| {number} | {attempt.verdict} | {', '.join(beyond) or 'none'} | {late['late']} | {delay} | "
         f"{max(lags, default=0.0):.1f} | {cost} |"
@@ -97,7 +105,13 @@ def bench(rig: Path, which: str, flights: int, runs: Path) -> Iterator[str]:
         for bus in BUSES
     ]
     simulation = Program("hil", "sim", str(rig))
-    columns = ("flight", "verdict", "values beyond their limits", "late spans", "transport delay: median, worst")
+    columns = (
+        "flight",
+        "verdict",
+        "values beyond their limits",
+        "late spans",
+        "transport delay [ms]: median, 95 %, worst",
+    )
     yield f"| {' | '.join((*columns, 'lag [deg]', 'one core: test, keeper'))} |"
     yield "|---|---|---|---|---|---|---|"
     for number in range(1, flights + 1):

@@ -122,9 +122,7 @@ class Lateness:
         self.late += 1
         self._row += 1
         self.late_in_a_row = max(self.late_in_a_row, self._row)
-        self._spans.append((due_ns + late_ns, due_ns, late_ns, self.allowed_ns))
-        if len(self._spans) > _SPANS_MAX:
-            self._spans = _joined(self._spans)
+        self._put(LateSpan(due_ns, due_ns + late_ns, late_ns, self.allowed_ns))
 
     def told(self, span: LateSpan) -> None:
         """The clock of another program of the rig was late: one late tick of this one, in no row.
@@ -133,7 +131,7 @@ class Lateness:
         """
         self.ticks.add(span.late_ns)
         self.late += 1
-        insort(self._spans, (span.ran_ns, span.due_ns, span.late_ns, span.allowed_ns))
+        self._put(span)
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -194,6 +192,12 @@ class Lateness:
         if self.late_in_a_row_max is not None and self.late_in_a_row > self.late_in_a_row_max:
             over.append(f"{self.late_in_a_row} late ticks in a row, a test may have {self.late_in_a_row_max}")
         return f"the clock could not keep its pace: {' and '.join(over)} ({self.summary()})" if over else ""
+
+    def _put(self, span: LateSpan) -> None:
+        """Keep a span; one of another program may have run before the last of this one."""
+        insort(self._spans, (span.ran_ns, span.due_ns, span.late_ns, span.allowed_ns))
+        if len(self._spans) > _SPANS_MAX:
+            self._spans = _joined(self._spans)
 
     def _worst_in(self, begin_ns: int, end_ns: int) -> LateSpan | None:
         """The worst late tick that meets a window."""

@@ -110,13 +110,19 @@ class Loopback:
         delay_ns = self.delay_ns(fraction)
         return [ModePhase(mode, frequency, phase_deg(delay_ns, frequency)) for mode, frequency in modes_hz.items()]
 
-    def describe(self) -> str:
-        """In one line for people: how many samples, their median and the delay that is judged."""
+    def describe(self, fraction: float = _FRACTION) -> str:
+        """In one line for people: how many samples, their median, the delay that is judged and the worst.
+
+        Args:
+            fraction: as :meth:`delay_ns`.
+        """
         if not self.samples_ns:
             return f"no sample, {self.unanswered} commands unanswered"
-        median, judged, worst = map(format_duration, (self.delay_ns(0.5), self.delay_ns(), max(self.samples_ns)))
+        median, judged, worst = map(
+            format_duration, (self.delay_ns(0.5), self.delay_ns(fraction), max(self.samples_ns))
+        )
         return (
-            f"{len(self.samples_ns)} samples, median {median}, {_FRACTION:.0%} within {judged}, worst {worst}, "
+            f"{len(self.samples_ns)} samples, median {median}, {fraction:.0%} within {judged}, worst {worst}, "
             f"{self.unanswered} unanswered"
         )
 

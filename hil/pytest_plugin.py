@@ -252,7 +252,7 @@ class _Recording:
             if problem is not None:
                 setattr(report, _VERDICT, "ERROR")
         elif call.when == "call" or problem is not None:
-            found = trial.end_body(*ended_by(problem, phase=call.when))
+            found = trial.end_body(*ended_by(problem, phase=call.when), check=getattr(problem, "check", None))
             if found.verdict in (Verdict.PASS, Verdict.NOT_RUN):
                 return
             setattr(report, _VERDICT, str(found.verdict))

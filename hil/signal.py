@@ -35,7 +35,16 @@ _ANYTHING = object()
 
 
 class NotSeenError(AssertionError):
-    """What ``expect`` raises: the awaited value did not come in time."""
+    """What ``expect`` raises: the awaited value did not come in time.
+
+    Args:
+        message: what was awaited, and what was seen last.
+        check: the check record.
+    """
+
+    def __init__(self, message: str, check: Check | None = None) -> None:
+        super().__init__(message)
+        self.check = check
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,12 +355,14 @@ class Signal(Generic[Value]):
         reading = self._find(condition, within, since)
         at = self._clock.now if reading is None else reading.at
         seen = self.describe_last() if reading is None else self._show(reading.value)
-        self._timeline.check(Check("expect", self.name, str(condition), reading is not None, seen, at, mark))
+        check = Check("expect", self.name, str(condition), reading is not None, seen, at, mark)
+        self._timeline.check(check)
         if reading is None:
             raise NotSeenError(
                 f"{self.name}: awaited {condition}{self._of_unit()} within {format_duration(within)} after the mark "
                 f"at {format_time(mark)}; seen last: {self.describe_last()}{self._staleness(mark)} "
-                f"(now {format_time(self._clock.now)})"
+                f"(now {format_time(self._clock.now)})",
+                check,
             )
         return reading
 

@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from hil.phase import ModePhase
     from hil.rig.world import Rig
 
-TRIES = 60
+TRIES = 100
 """Requests on each bus."""
-ENOUGH = 50
+ENOUGH = 80
 """Answers without which the delay counts as unknown."""
-_WORST = 1.0  # the fraction of all samples that the judged delay covers
+JUDGED = 0.95
+"""The fraction of all turns that the judged delay covers: a turn now and then that takes longer is no phase."""
 _STAMP_MS = 0.002  # how far off the stamps of both ends may be, by the reading of the clock [ms]
-_COLUMNS = ("bus", "samples", "median", "worst", "mode", "frequency", "lag", "budget")
+_COLUMNS = ("bus", "samples", "median", f"{JUDGED:.0%} within", "worst", "mode", "frequency", "lag", "budget")
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Transport:
                 continue
             reason = judge(self._phases(loop), self.budget_deg)
             if reason:
-                found.append(f"bus {bus}: {reason} (loop-back: {loop.describe()})")
+                found.append(f"bus {bus}: {reason} (loop-back: {loop.describe(_judged(loop))})")
         return "; ".join(found)
 
     @property
@@ -79,7 +80,7 @@ class Transport:
         rows = [
             [*self._row(bus, loop), *_mode(phase)] for bus, loop in self.loops.items() for phase in self._lags(loop)
         ]
-        rows += [[bus, "not measured", "", "", "", "", ""] for bus in self.unknown]
+        rows += [[bus, "not measured", *[""] * (len(_COLUMNS) - 3)] for bus in self.unknown]
         return {
             "title": "Transport delay of the rig: phase at the bending modes",
             "columns": list(_COLUMNS),
@@ -103,7 +104,7 @@ class Transport:
                 }
 
     def _phases(self, loop: Loopback) -> list[ModePhase]:
-        return loop.phases(self.modes_hz, _WORST)
+        return loop.phases(self.modes_hz, _judged(loop))
 
     def _lags(self, loop: Loopback) -> list[ModePhase | None]:
         """The lag of every mode; one row without any where nothing was answered or the vehicle names no mode."""
@@ -112,9 +113,14 @@ class Transport:
     @staticmethod
     def _row(bus: str, loop: Loopback) -> list[str]:
         if not loop.samples_ns:
-            return [bus, f"0 of {TRIES}", "", ""]
-        median, worst = (format_duration(loop.delay_ns(part)) for part in (0.5, _WORST))
-        return [bus, f"{len(loop.samples_ns)} of {TRIES}", median, worst]
+            return [bus, f"0 of {TRIES}", "", "", ""]
+        delays = (format_duration(loop.delay_ns(part)) for part in (0.5, _judged(loop), 1.0))
+        return [bus, f"{len(loop.samples_ns)} of {TRIES}", *delays]
+
+
+def _judged(loop: Loopback) -> float:
+    """The fraction of the answers within which the judged delay of all turns lies: one unanswered is the longest."""
+    return min(1.0, JUDGED * (len(loop.samples_ns) + loop.unanswered) / max(1, len(loop.samples_ns)))
 
 
 @runtime_checkable

@@ -361,14 +361,21 @@ class Trial(Closed):
 
     # -- the end ------------------------------------------------------------------------------------------
 
-    def end_body(self, verdict: Verdict | None = None, reason: str = "", message: str = "") -> Outcome:
+    def end_body(
+        self, verdict: Verdict | None = None, reason: str = "", message: str = "", *, check: Check | None = None
+    ) -> Outcome:
         """The test body has ended: close the monitors and judge.
+
+        An assertion is about what was seen since the last stimulus, as a measurement is: where a clock was late
+        meanwhile it shows nothing.
 
         Args:
             verdict: FAIL, ERROR or NOT_RUN when the body ended by an exception; None when it ended by itself.
             reason: why, in one line.
             message: the failure's whole text.
+            check: the check that did not come true and ended it, which says since when it looked.
         """
+        doubt = self._doubt_of(check) if verdict is Verdict.FAIL else ""
         for monitor in self._watching:
             monitor.end()
         for monitor in self._watching:
@@ -380,11 +387,12 @@ class Trial(Closed):
             self._done_by_hand(by, why)
         if self.desk.lease is not None and self.desk.lease.lost:
             self._lost = f"somebody else may have had the rig during the test: {self.desk.lease.lost}"
-        if verdict is Verdict.FAIL and self._why_failed_in_doubt:
-            verdict, reason = Verdict.INCONCLUSIVE, f"{reason}; {self._why_failed_in_doubt}"
+        if doubt:
+            verdict, reason = Verdict.INCONCLUSIVE, f"{reason}; {doubt}"
         found = self._judged() if verdict is None else Outcome(verdict, reason, message)
         if verdict is not None and verdict is not Verdict.NOT_RUN:
-            found.verdict = worst([verdict, self._judged().verdict] if self._has_records() else [verdict])
+            so_far = self._judged(whole=False).verdict
+            found.verdict = worst([verdict, so_far] if self._has_records() else [verdict])
         found.measurements = [*self.measurements, *(taken.measurement for taken in self._broken)]
         self._body = found
         return found
@@ -448,14 +456,18 @@ class Trial(Closed):
             "simulated": {name: [fpga.built.simulator.name, fpga.cycles, fpga.busy_s] for name, fpga in fpgas.items()},
         }
 
-    @property
-    def _why_failed_in_doubt(self) -> str:
-        """Why the check cannot be trusted that ended the body, not having come true; "" when it can."""
-        return self._doubts[-1] if self.checks and not self.checks[-1].passed else ""
+    def _doubt_of(self, check: Check | None) -> str:
+        """Why what ended the body cannot be trusted: a check, or an assertion of the test's own."""
+        for known, doubt in zip(self.checks, self._doubts, strict=True):
+            if known is check:
+                return doubt
+        return "" if self.rig is None else self._doubt(self.rig.timeline.mark_ns)
 
-    def _judged(self) -> Outcome:
+    def _judged(self, *, whole: bool = True) -> Outcome:
+        """What the records say; ``whole``: the body ended by itself, so that what is missing will not come."""
         judged = [taken for taken in self.measurements if not taken.info]
-        never = [name for name in self.order.measures if name not in {taken.name for taken in self.measurements}]
+        taken_names = {taken.name for taken in self.measurements}
+        never = [name for name in self.order.measures if whole and name not in taken_names]
         verdicts = [taken.verdict for taken in judged]
         verdicts += [
             Verdict.INCONCLUSIVE if doubt else Verdict.PASS if check.passed else Verdict.FAIL

@@ -16,7 +16,7 @@ from hil.errors import WiringError
 from hil.io import cable_words as words
 from hil.io.cable_ends import DatagramEnd, End, RfEnd, WireEnd, separate
 from hil.io.far_pin import FarPin
-from hil.lateness import Histogram
+from hil.lateness import Histogram, LateSpan
 from hil.nets import Pin, RfPin
 from hil.quantities import QuantityPin
 from hil.units import format_duration
@@ -120,7 +120,8 @@ class Cable:
             case words.Refused():
                 raise WiringError(f"the cable to program {self.far} was refused there: {word.why}")
             case words.Late():
-                self._clock.lateness.tick(word.at_ns, word.late_ns)
+                lateness = self._clock.lateness
+                lateness.told(LateSpan(word.at_ns, word.at_ns + word.late_ns, word.late_ns, lateness.allowed_ns))
             case _:
                 self._take(word)
 

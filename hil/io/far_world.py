@@ -107,8 +107,9 @@ class FarWorld:
 
         Raises:
             InstrumentError: when the connection is lost.
+            ClockError: in an event callback, where its answer cannot be waited for.
         """
-        self.ask(stream.AskLate, "how late it was")
+        self._said.command(stream.AskLate, "how late it was")
 
     def read(self, truth: str) -> float:
         """A truth of its plant as of the last step, in its unit.

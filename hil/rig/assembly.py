@@ -73,7 +73,7 @@ def open_rig(
     """
     file = blueprint.file
     chosen = file.rig.seed if seed is None else seed
-    clock = _clock(file) if jitter is None else _unhurried(file)
+    clock = _clock(file, program) if jitter is None else _unhurried(file)
     rig = Rig(file, clock, seed=chosen, sinks=sinks or Sinks())
     with ExitStack() as on_failure:
         on_failure.callback(rig.close)
@@ -102,12 +102,14 @@ def _draw_latencies(rig: Rig, clock: UnhurriedClock, label: str) -> None:
     rig.timeline.transport_ns = jitter.transport_ns
 
 
-def _clock(file: RigFile) -> Clock:
+def _clock(file: RigFile, program: str) -> Clock:
     if file.rig.is_virtual:
         return VirtualClock()
+    flies = program != HERE and file.plant is not None and file.program_of("plant") == program
+    flight_ns = file.flight_lateness_ns if flies else file.rig.max_lateness_ns
     return WallClock(
         factor=file.rig.factor,
-        max_lateness_ns=file.rig.max_lateness_ns,
+        max_lateness_ns=min(file.rig.max_lateness_ns, flight_ns),
         late_max=file.rig.late_ticks_max,
         late_in_a_row_max=file.rig.late_in_a_row_max,
         slack_ns=file.rig.timer_slack_ns,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from hil.closed import nearest
-from hil.errors import HilError, InstrumentError
+from hil.errors import HilError
 from hil.faults import Fault, FaultInjector, Injection
 from hil.io.card import IoCard
 from hil.io.gated_card import GatedCard
@@ -197,8 +197,8 @@ class Rig:
         try:
             for world in self.worlds.values():
                 world.hear_lateness()
-        except InstrumentError as lost:
-            return f"whether the rig's clocks were late is not known: {lost}"
+        except HilError as problem:
+            return f"whether the rig's clocks were late is not known: {problem}"
         return self.clock.lateness.doubt(since_ns, now_ns)
 
     def path(self, name: str) -> PathTable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeAlias, get_args
+from typing import TYPE_CHECKING, TypeAlias
 
 from hil import realtime
 from hil.clock import Phase, WallClock
@@ -33,7 +33,16 @@ _Wanted: TypeAlias = (
     | stream.Hear
     | stream.AskLate
 )
-_WANTED = get_args(_Wanted)
+_WANTED = (
+    stream.PutFault
+    | stream.Clear
+    | stream.Renew
+    | stream.Start
+    | stream.Watch
+    | stream.Read
+    | stream.Hear
+    | stream.AskLate
+)
 
 _LOOK_NS = 50 * ms
 
@@ -123,6 +132,7 @@ class _Client(StreamSession):
             case stream.Renew():
                 self._renew()
             case stream.Start():
+                self._look()  # what was before is judged as what it was: at rest
                 self._rig.plant.start()
             case stream.Watch():
                 truth = self._rig.plant.truth(asked.truth)
@@ -168,12 +178,11 @@ class _Client(StreamSession):
 
     def _look(self) -> None:
         """Say when the clock was later than is allowed, since that was looked at last."""
-        flying_ns = self._rig.file.flight_lateness_ns
-        host = self._rig.plant_host
+        file, host = self._rig.file, self._rig.plant_host
         flies = isinstance(host, PlantHost) and host.running
+        allowed_ns = file.flight_lateness_ns if flies else file.rig.max_lateness_ns
         for span in self._rig.clock.lateness.spans_since(self._seen_ns):
             self._seen_ns = span.ran_ns + 1
-            allowed_ns = max(span.allowed_ns, flying_ns) if flies else span.allowed_ns
             if span.late_ns > allowed_ns:
                 self.say(stream.Late(span.due_ns, span.late_ns, allowed_ns, span.ran_ns))
 

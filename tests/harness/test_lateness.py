@@ -86,6 +86,15 @@ def test_with_spans_joined_a_window_is_never_trusted_wrongly(
         assert lateness.worst_in(begin, end) == met
 
 
+def test_a_tick_that_is_heard_of_after_a_later_one_doubts_its_window_too() -> None:
+    lateness = Lateness(1 * ms)
+    lateness.tick(10 * ms, 40 * ms)
+    lateness.tick(10 * ms, 10 * ms)
+    assert lateness.worst_in(30 * ms, 60 * ms) == 40 * ms
+    assert lateness.worst_in(15 * ms, 18 * ms) == 40 * ms
+    assert lateness.worst_in(51 * ms, 60 * ms) == 0
+
+
 def test_memory_does_not_grow_with_the_number_of_late_ticks() -> None:
     lateness = Lateness(0)
     for number in range(20_000):

@@ -85,4 +85,4 @@ def test_a_flight_here_is_measured_over_the_buses_of_the_other_program(bench: tu
     (table,) = (each for each in last.exhibits.tables if each.title.startswith("Transport delay"))
     assert {row[0] for row in table.rows} == {"bus_a", "bus_b"}
     assert all(int(row[1].partition(" ")[0]) >= ENOUGH for row in table.rows)
-    assert {row[4] for row in table.rows} >= {"pitch_1 in flight", "yaw_2 on the clamps"}
+    assert {row[5] for row in table.rows} >= {"pitch_1 in flight", "yaw_2 on the clamps"}

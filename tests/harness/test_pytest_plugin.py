@@ -289,29 +289,40 @@ def test_a(rig, always):
 
 
 LATE_THEN = """
-def test_a(rig):
+import pytest
+
+@pytest.mark.measures("box.volts")
+def test_a(rig, measure, always):
     from hil.signal import Signal
     level = Signal("box.level", "V", rig.timeline, held=True)
     level.put(1.0)
+    always(level, lambda value: value < 2.0)
     rig.clock.at(rig.clock.now + 1, lambda: [n for n in range(10**6)])
     rig.clock.at(rig.clock.now + 2, lambda: None)
-    {before}
-    level.expect(above=5.0, within=10**7)
+    {then}
+    measure("box.volts", 28.0, "V")
 """
+LATER = "rig.clock.sleep(10**9); rig.timeline.stimulus('a lamp')"
 
 
 @pytest.mark.parametrize(
-    ("before", "verdict"),
-    [("pass", "INCONCLUSIVE"), ("rig.clock.sleep(10**9); rig.timeline.stimulus('a lamp')", "FAIL")],
-    ids=["in its window", "before it"],
+    ("then", "verdict"),
+    [
+        ("level.expect(above=5.0, within=10**7)", "INCONCLUSIVE"),
+        ("assert level.stays(above=5.0, for_=10**7)", "INCONCLUSIVE"),
+        ("rig.clock.sleep(10**7); assert level.last.value == 5.0", "INCONCLUSIVE"),
+        (f"{LATER}; level.expect(above=5.0, within=10**7)", "FAIL"),
+        (f"{LATER}; level.expect(above=5.0, within=10**7, since=0)", "INCONCLUSIVE"),
+        (f"level.stays(above=5.0, for_=10**7); {LATER}; assert level.last.value == 5.0", "FAIL"),
+    ],
 )
-def test_what_did_not_come_on_a_late_clock_is_inconclusive_and_otherwise_a_failure(
-    tmp_path: Path, before: str, verdict: str
+def test_what_did_not_come_true_on_a_late_clock_is_inconclusive_and_otherwise_a_failure(
+    tmp_path: Path, then: str, verdict: str
 ) -> None:
     paced = '[rig]\nname = "paced"\npace = "wall"\nmax_lateness_ms = 5.0\n'
-    ran = Suite(tmp_path, LATE_THEN.format(before=before), rig=paced).run()
+    ran = Suite(tmp_path, LATE_THEN.format(then=then), rig=paced).run()
     assert ran.verdict("test_a") == verdict
-    assert ("ms late, beyond the rig's max_lateness" in ran.text) == (verdict == "INCONCLUSIVE")
+    assert verdict == "FAIL" or "ms late, beyond the rig's max_lateness" in ran.text
 
 
 def test_the_samples_of_a_signal_that_tests_asked_about_are_kept_a_block_per_test(tmp_path: Path) -> None:
@@ -346,7 +357,7 @@ def test_draw(rig, measure, number):
     assert trials[0].measurements[0].value != trials[1].measurements[0].value
 
 
-LATE = """
+LATE_RUN = """
 from threading import Event
 
 import pytest
@@ -373,7 +384,7 @@ run_late_ticks_max = 5
 
 
 def test_a_run_whose_clocks_were_late_too_often_is_inconclusive_though_all_its_tests_pass(tmp_path):
-    ran = Suite(tmp_path, LATE, SLOW_HOST).run()
+    ran = Suite(tmp_path, LATE_RUN, SLOW_HOST).run()
     assert [ran.verdict(f"test_passes[{time}]") for time in range(2)] == ["PASS", "PASS"], ran.text
     assert ran.code == 10, ran.text
     assert "INCONCLUSIVE: 2 of 2 planned tests judged (2 PASS)" in ran.text
