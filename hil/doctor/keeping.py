@@ -35,7 +35,8 @@ _NO_HAZARD = "the rig has no hazardous instrument at an address: it has no keepe
 def why_not_talk(file: RigFile) -> str:
     """Why the instruments of a rig must not be talked to now; "" when they may be.
 
-    A keeper that drives them, or a watchdog that shall switch them off, must not be disturbed.
+    A keeper that drives them, or a watchdog that shall switch them off, must not be disturbed; the watchdog of a rig
+    that is UNSAFE may be about to.
     """
     if not is_leased(file):
         return ""
@@ -43,7 +44,7 @@ def why_not_talk(file: RigFile) -> str:
         found = status(file.rig.name)
     except HilError as problem:
         return f"nobody knows who drives them: {problem}"
-    if found.state is State.FREE or (found.state is State.UNSAFE and not found.alive):
+    if found.state is State.FREE:
         return ""
     return f"{found}: messages would disturb its keeper, or feed a watchdog that shall switch off"
 

@@ -229,7 +229,17 @@ def test_a_rig_that_was_left_unsafe_fails_with_the_command_that_confirms_it(writ
     assert found.state == "fail"
     assert "output 1 reads 28 V" in found.found
     assert "hil safe" in found.remedy
-    assert why_not_talk(written()) == ""
+
+
+def test_a_supply_of_a_rig_that_was_left_unsafe_is_sent_nothing_that_could_feed_its_watchdog(supply, written, leases):
+    held = Lease.acquire("doctored", ttl_s=60.0, who="a run", folder=leases)
+    assert isinstance(held, Lease)
+    with held:
+        held.mark_unsafe("output 1 reads 28 V")
+    file = written(supply.server.resource)
+
+    assert _states(instruments(file, lambda: why_not_talk(file))) == {"psu identity": "skip"}
+    assert supply.transcript == []
 
 
 def test_a_rig_whose_holder_left_it_is_a_warning_and_not_talked_to(written, leases):
