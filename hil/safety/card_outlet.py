@@ -10,7 +10,7 @@ import select
 from collections import deque
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hil.clock import Stopwatch
 from hil.errors import HilError, InstrumentError
@@ -31,6 +31,15 @@ _BEAT_S = 1.0
 _FEEDS_A_TIMEOUT = 4
 _LOOK_S = 0.002  # from one reading of the safe sequence to the next [s]
 _ACK_S = 0.5  # how long the card may take to set its watchdog [s]
+
+
+class _ByHand(NamedTuple):
+    """What an operator asked the card."""
+
+    asker: tuple[int, int]
+    """The connection that it came by."""
+    wanted: list[tuple[str, Quantity]]
+    """What is to be read once the card has answered."""
 
 
 class CardOutlet(KeptPart["CardPlan"]):
@@ -57,8 +66,10 @@ class CardOutlet(KeptPart["CardPlan"]):
         """What the card refused of the safe sequence."""
         self._awaited = 0
         self._answer: stream.Answer | None = None
-        self._of_hand: dict[int, list[tuple[str, Quantity]]] = {}
-        """What an operator asked the card, and what is to be read once it has answered."""
+        self._of_hand: dict[int, _ByHand] = {}
+        """What an operator asked the card."""
+        self._own: dict[int, str] = {}
+        """What the keeper itself said to the card and is not acknowledged yet: feeds, and pulses of the timer."""
         self._pulses: deque[tuple[str, bool]] = deque()
         self._silence: Stopwatch | None = None
         self._beat = 0
@@ -143,11 +154,13 @@ class CardOutlet(KeptPart["CardPlan"]):
         self._card = self._card.reopened()
         self._asked.clear()
         self._commands.clear()
+        self._own.clear()
         self._lost = ""
 
     def _begin_safe(self) -> None:
         super()._begin_safe()
         self._of_hand.clear()
+        self._own.clear()
         self._fresh = True
 
     def _made_safe(self, order: SafeOrder) -> str:
@@ -228,8 +241,13 @@ class CardOutlet(KeptPart["CardPlan"]):
         asked = self._asked.pop(answer.id, None)
         if asked is not None:
             self._door.send(stream.encode(replace(answer, id=asked)))
-        elif (wanted := self._of_hand.pop(answer.id, None)) is not None:
-            self._answer_by_hand(answer.why if isinstance(answer, stream.Refused) else self._read(wanted) or "done")
+        elif (question := self._of_hand.pop(answer.id, None)) is not None:
+            if question.asker == self._asker():  # another one would take it for an answer to a question of its own
+                told = answer.why if isinstance(answer, stream.Refused) else self._read(question.wanted) or "done"
+                self._answer_by_hand(told)
+        elif (said := self._own.pop(answer.id, None)) is not None:
+            if isinstance(answer, stream.Refused):
+                self._bench.lost(self.plan.name, f"{said} was refused: {answer.why}")
         elif answer.id == self._beat:
             self._silence = None
         elif answer.id == self._awaited:
@@ -283,7 +301,7 @@ class CardOutlet(KeptPart["CardPlan"]):
         """
         number = self._next()
         if text.endswith("?"):
-            self._of_hand[number] = card_words.readings(text[:-1])
+            self._of_hand[number] = _ByHand(self._asker(), card_words.readings(text[:-1]))
             self._say(stream.AskTime(number))
             return ""
         move = card_words.command(text)(number)
@@ -291,10 +309,15 @@ class CardOutlet(KeptPart["CardPlan"]):
             raise InstrumentError("only the keeper sets and feeds the watchdog")
         ruling = self._gate.rule(move)
         self._demand_by_hand(ruling.refusal, _shown(move), energises=ruling.energises)
-        self._of_hand[number] = []
+        self._of_hand[number] = _ByHand(self._asker(), [])
         self._say(move)
         self._moved(move, ruling)
         return ""
+
+    def _asker(self) -> tuple[int, int]:
+        """The operator's connection: the port that was lent, and which of its owners."""
+        port = self._operator.port
+        return (-1, 0) if port is None else (port.port, port.owners)
 
     def _moved(self, move: Move, ruling: Ruling) -> None:
         self._gate.passed(move)
@@ -343,8 +366,10 @@ class CardOutlet(KeptPart["CardPlan"]):
             self._silence = None
             return self._feed_s
         try:
-            if self._feed is not None:
-                self._say(self._feed(self._next()))
+            watchdog = self.plan.watchdog
+            if self._feed is not None and watchdog is not None:
+                self._own[self._next()] = f"{watchdog.feed!r}, which feeds its watchdog,"
+                self._say(self._feed(self._number))
             if self._silence is None:
                 self._silence, self._beat = Stopwatch(), self._next()
                 self._say(stream.AskTime(self._beat))
@@ -358,7 +383,8 @@ class CardOutlet(KeptPart["CardPlan"]):
         while self._pulses:
             port, on = self._pulses.popleft()
             if self._bench.progressing() and self._bench.may_write():
-                self._say(stream.Switch(self._next(), port, on))
+                self._own[self._next()] = f"{port} {'closed' if on else 'open'}, which retriggers the timer,"
+                self._say(stream.Switch(self._number, port, on))
 
     def _close(self) -> None:
         with suppress(HilError):

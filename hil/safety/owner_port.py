@@ -16,6 +16,8 @@ class OwnerPort:
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._owner: socket.socket | None = None
+        self.owners = 0
+        """How many owners there have been: whoever asked something is told from who came after."""
 
     @property
     def port(self) -> int:
@@ -65,6 +67,7 @@ class OwnerPort:
             link.setblocking(False)
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._owner = link
+            self.owners += 1
             return True
         return False
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from card_bench import OUTPUTS, WATCHDOG, KeptStand, Stand
 from keeper_bench import PATIENCE_S, opening
+from kill_bench import await_true
 
 from hil.clock import WallClock
 from hil.errors import InstrumentError
@@ -123,6 +124,23 @@ def test_what_an_operator_says_ends_with_the_order_to_make_safe_though_nobody_ha
         rig.do(lambda: rig.keeper.make_safe("the test is over"))
         assert operator.recv(100) == b""
     stand.await_volts("heater", below=0.5)
+
+
+def test_an_answer_to_an_operator_who_has_gone_is_not_told_to_the_next_connection(stand, kept):
+    rig = kept()
+    rig.begin()
+    host, port = rig.outlet.lend().removeprefix(WORDS).split(":")
+    may_answer = threading.Event()
+    stand.clock.post(lambda: may_answer.wait(PATIENCE_S))  # the card is slow
+    for words in ("di_arm ?", "ao_heater 4 V"):
+        operator = socket.create_connection((host, int(port)), timeout=PATIENCE_S)
+        operator.sendall(f"{words}\n".encode())
+        assert await_true(lambda said=words: said in [line["message"] for line in rig.recorded("said by hand")])
+        if words.endswith("?"):
+            operator.close()
+    may_answer.set()
+    assert operator.recv(100) == b"done\n"
+    operator.close()
 
 
 def test_an_operator_moves_nothing_of_a_rig_that_was_taken_over(stand, kept):
@@ -260,6 +278,22 @@ def test_a_watchdog_that_the_card_refuses_is_unsafe(stand, kept):
     rig = kept(watchdog=WATCHDOG.model_copy(update={"enable": "ao_heater 99 V"}))  # for a card that has none
     rig.await_state(State.UNSAFE)
     assert "its watchdog is not running: 'ao_heater 99 V': stand.ao_heater: 99.0 V is beyond" in rig.keeper.trouble
+
+
+def test_a_card_that_refuses_what_feeds_its_watchdog_is_lost_and_made_safe(stand, kept):
+    rig = kept(watchdog=WATCHDOG.model_copy(update={"feed": "ao_heater 99 V", "timeout_ms": 200.0}))
+    rig.begin()
+    assert rig.await_state(State.SAFE, State.UNSAFE) is State.SAFE
+    why = "stand is lost: 'ao_heater 99 V', which feeds its watchdog, was refused: stand.ao_heater: 99.0 V is beyond"
+    assert str(rig.recorded("tripped")[0]["why"]).startswith(why)
+
+
+def test_a_card_that_refuses_a_pulse_of_the_hardware_timer_is_lost_and_made_safe(stand, kept):
+    rig = kept(reserved=["do_timer"])
+    rig.begin()
+    rig.outlet.pulse("do_gone", on=True)
+    assert rig.await_state(State.SAFE, State.UNSAFE) is State.SAFE
+    assert "do_gone closed, which retriggers the timer, was refused" in str(rig.recorded("tripped")[0]["why"])
 
 
 def test_a_channel_that_the_card_does_not_have_is_found_when_it_is_opened(stand, tmp_path):
