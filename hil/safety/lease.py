@@ -223,6 +223,20 @@ class Takeover(_Holding):
         self._open = False
         return Lease(self._folder, self._claimed)
 
+    def decline(self) -> None:
+        """Give the rig back as it was found: what was left of it is what the last holder left.
+
+        Raises:
+            LeaseError: when somebody took over, or it was released before.
+        """
+        self._demand_mine()
+        left = self.previous
+        assert left is not None  # there is no take-over of a rig that was never leased
+        self._opened.hand_on(left.keeps, harmless=left.harmless)
+        self._words[Word.PID] = 0
+        self._opened.to_disk()
+        self._close()
+
 
 def status(rig_name: str, folder: Path | None = None) -> LeaseStatus:
     """Who holds a rig, and in which state it is; takes nothing.

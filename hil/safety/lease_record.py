@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hil.safety.holder import Holder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _SIZE = 8192  # bytes of a record
@@ -146,6 +147,16 @@ class Opened:
         """Write the reason of the state that is written next; a text that is too long is cut."""
         room = _TEXTS["why"]
         self._bytes[_WHY_ENDS - room : _WHY_ENDS] = _text(why, room)
+
+    def hand_on(self, keeps: Sequence[str], *, harmless: bool) -> None:
+        """Write what was left before, in place of what this holder keeps.
+
+        Args:
+            keeps: what the last holder kept, ``NAME at ADDRESS``.
+            harmless: whether that one can have left nothing that is unsafe.
+        """
+        self._bytes[_WHY_ENDS : _WHY_ENDS + KEEPS_BYTES] = _text("\n".join(keeps), KEEPS_BYTES)
+        self._bytes[_SIZE - _LAST.size :] = _LAST.pack(harmless)
 
     def to_disk(self) -> None:
         """Have the record survive a power cut."""

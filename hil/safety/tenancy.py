@@ -98,7 +98,10 @@ class Tenancy:
             LeaseError: when somebody took over, or the place cannot be given back.
         """
         self._end_watch()
-        self.lease.release(safe=isinstance(self.lease, Lease))
+        if isinstance(self.lease, Takeover):
+            self.lease.decline()
+        else:
+            self.lease.release()
         if self.place is not None:
             self.place.give_back()
 
