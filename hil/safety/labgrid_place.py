@@ -52,6 +52,9 @@ class LabgridPlace:
         self._keep = False
         self._fresh = False
 
+    def __str__(self) -> str:
+        return f"place {self.place} at {self.coordinator}"
+
     @property
     def me(self) -> str:
         """This machine and user, as labgrid writes them."""
@@ -124,7 +127,7 @@ class LabgridPlace:
         Args:
             owner: who has it instead; None for nobody.
         """
-        return f"place {self.place} at {self.coordinator} was taken from {self.me}; {owner or 'nobody'} has it"
+        return f"{self} was taken from {self.me}; {owner or 'nobody'} has it"
 
     def release(self) -> None:
         """Give the place back, after the rig was confirmed safe; never that of somebody else.
@@ -163,6 +166,8 @@ class LabgridPlace:
             raise LeaseError(
                 f"labgrid at {self.coordinator} did not answer {words[0]!r} within {_PATIENCE_S:g} s; is it running?"
             ) from error
+        except OSError as error:
+            raise ToolMissingError(f"labgrid-client cannot be run: {error}; was labgrid removed, or moved?") from error
         if done.returncode:
             said = " ".join((done.stderr or done.stdout).split()) or f"exit code {done.returncode}"
             raise LeaseError(f"labgrid at {self.coordinator}: {words[0]} {self.place} was refused: {said}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,9 @@ from hil.safety.errors import LeaseError
 from hil.safety.lease import Lease, Takeover, status
 from hil.safety.lease_file import find_folder
 from hil.safety.lease_record import State
+from hil.safety.labgrid_place import LabgridPlace
 from hil.safety.lease_seen import LeaseSeen
+from hil.safety.place_watch import PlaceWatch
 from hil.safety.plan import LabPlan
 from hil.safety.session_lease import SessionLease
 from hil.safety.tenancy import Tenancy
@@ -228,6 +231,28 @@ def test_a_rig_file_that_lacks_one_of_the_parts_left_is_refused_and_one_with_ano
     assert status("wired").keeps == ("supply at A", "load at B", "dmm at C")
 
 
+@pytest.mark.parametrize("unsafe", [False, True])
+def test_a_take_over_that_is_refused_leaves_the_parts_of_the_last_holder_and_not_its_own(unsafe):
+    left_by_a_keeper("psu at A", unsafe=unsafe)
+    left = status("wired")
+    keeps = ["psu at A", "load at B"]
+    Tenancy.acquire("wired", ttl_s=5.0, who="a greater rig file", keeps=keeps, unsafe_too=True).refuse()
+    found = status("wired")
+    assert (found.keeps, found.harmless, found.alive) == (("psu at A",), False, False)
+    assert found.state is (State.UNSAFE if unsafe else State.SAFING)
+    assert found.why == left.why
+    with Lease.acquire("wired", ttl_s=5.0, who="hil safe", keeps=["psu at A"], unsafe_too=True) as taken:
+        assert isinstance(taken, Takeover)
+
+
+def test_a_take_over_of_what_is_harmless_leaves_it_harmless_when_it_is_refused():
+    with Lease.acquire("wired", ttl_s=5.0, who="a run that dies", keeps=()):
+        pass
+    Tenancy.acquire("wired", ttl_s=5.0, who="a keeper", keeps=["psu at A"]).refuse()
+    SessionLease("wired", ttl_s=5.0, who="the next").release()
+    assert status("wired").state is State.FREE
+
+
 def test_who_does_not_say_what_it_keeps_hands_on_what_was_left():
     left_by_a_keeper("psu at A")
     with Lease.acquire("wired", ttl_s=5.0, who="the next"):
@@ -299,6 +324,29 @@ def test_a_place_that_somebody_kicks_is_lost_during_the_run_in_all_its_processes
     assert held.lost in str(status("wired"))
     assert "elsewhere/ada has it" in held.release()
     assert (lab / "owner").read_text() == "elsewhere/ada"
+
+
+def test_a_place_that_is_kicked_before_a_slow_monitor_has_connected_is_noticed_all_the_same(lab):
+    os.mkfifo(lab / "changes")
+    place, told = LabgridPlace("bench", "lab:1"), SimpleQueue[tuple[str, str]]()
+    place.acquire(left_behind=False)
+    watch = PlaceWatch(place, lambda owner, why: told.put((owner, why)), asked_s=0.02)
+    while (lab / "said").read_text().count("show") < 3:  # it was asked once without news
+        Event().wait(0.01)
+    (lab / "owner").write_text("elsewhere/ada")
+    assert told.get(timeout=10.0)[0] == "elsewhere/ada"
+    watch.end()
+
+
+def test_a_place_that_cannot_be_watched_is_told_as_lost(lab):
+    place, told = LabgridPlace("bench", "lab:1"), SimpleQueue[tuple[str, str]]()
+    place.acquire(left_behind=False)
+    (lab / "labgrid-client").unlink()
+    watch = PlaceWatch(place, lambda owner, why: told.put((owner, why)))
+    owner, why = told.get(timeout=10.0)
+    watch.end()
+    assert owner == ""
+    assert why.startswith("place bench at lab:1 cannot be watched: labgrid-client cannot be run: ")
 
 
 def test_a_coordinator_that_does_not_answer_has_taken_nothing(lab):
