@@ -23,12 +23,14 @@ from hil.evidence.folder import MANIFEST
 from hil.limits import Outcome
 from hil.rig.keeping import has_keeper, keeper_plan
 from hil.rig.loader import load_rig
+from hil.safety.launch import leaving_s
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from hil.rig.model import RigFile
+    from hil.safety.plan import KeeperPlan
 
 _LOOK_S = 0.2  # how often the keeper's record is looked at
 _GRACE_S = 10.0  # how long pytest may take to end once the keeper has, and the keeper once pytest has
@@ -90,16 +92,26 @@ def _kept(command: Sequence[str], file: RigFile, folder: Path, grace_s: float) -
             print(unreadable, file=sys.stderr)
             return Qualified(Outcome.UNSAFE.exit_code, folder, unreadable)
         return _judged(child.returncode, folder, "")
-    plan = keeper_plan(file, who="")
-    longest_ms = sum(step.within_ms for outlet in plan.outlets for step in outlet.safe)
-    patience_s = plan.silence_s + longest_ms / 1000.0 + grace_s
-    if not _await_end(keeper.pid, patience_s):
-        print(f"the keeper (process {keeper.pid}) has not ended within {patience_s:g} s", file=sys.stderr)
+    within_s = patience_s(keeper_plan(file, who=""), grace_s)
+    if not _await_end(keeper.pid, within_s):
+        print(f"the keeper (process {keeper.pid}) has not ended within {within_s:g} s", file=sys.stderr)
     unsafe = keeper.unsafe(folder)
     if unsafe:
         print(unsafe, file=sys.stderr)
         return Qualified(Outcome.UNSAFE.exit_code, folder, unsafe)
     return _judged(child.returncode, folder, hung)
+
+
+def patience_s(plan: KeeperPlan, grace_s: float) -> float:
+    """How long a keeper may take to end once its run is over [s].
+
+    It may notice that only by the silence, and be in the middle of a sequence, which the last one follows.
+
+    Args:
+        plan: what it keeps.
+        grace_s: beyond its own times [s].
+    """
+    return plan.silence_s + 2 * plan.longest_safe_s + leaving_s(plan) + grace_s
 
 
 def _judged(code: int, folder: Path, hung: str) -> Qualified:

@@ -188,6 +188,12 @@ class KeeperPlan(_Part):
         return (*self.outlets, *self.cards, *self.buses)
 
     @property
+    def longest_safe_s(self) -> float:
+        """How long the longest safe sequence of all parts and phases may take; they run side by side [s]."""
+        sequences = [steps for part in self.kept for steps in (part.safe, *part.safe_in.values())]
+        return max((sum(step.within_ms for step in steps) for steps in sequences), default=0.0) / 1000.0
+
+    @property
     def keeps(self) -> list[str]:
         """All hazardous parts with their addresses, as a lease names them."""
         return [f"{part.name}{KEPT_AT}{part.where}" for part in self.kept]

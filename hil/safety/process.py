@@ -234,9 +234,7 @@ class _Process:
         )
         doors = {name: outlet.door for name, outlet in self._outlets.items()}
         self._record.sync()
-        sequences = [steps for part in self._plan.kept for steps in (part.safe, *part.safe_in.values())]
-        within_ms = [sum(step.within_ms for step in steps) for steps in sequences]
-        answer_s = max(within_ms, default=0.0) / 1000.0 + _SLACK_S
+        answer_s = self._plan.longest_safe_s + _SLACK_S
         door = KeeperDoor(str(self._folder.control), os.getpid(), doors, answer_s, leaving_s(self._plan))
         self._folder.announce(door)
         _say(**asdict(door))
