@@ -18,6 +18,8 @@ BUS_OFF = 0x040
 BUS_ERROR = 0x080
 RESTARTED = 0x100
 COUNTERS = 0x200
+LOST = 0x10000000
+"""Of no controller: a keeper says so how many frames are missing, in the bits below; none of the above is set then."""
 ERR_FLAG = 0x20000000
 """What marks the identifier of an error message in a frame log."""
 
@@ -66,8 +68,8 @@ class ErrorMessage(NamedTuple):
     """Transmit error counter; None when it is not told."""
     rec: int | None
     """Receive error counter; None when it is not told."""
-    overrun: bool
-    """Whether the controller lost frames because nobody took them in time."""
+    lost: int
+    """Frames that nobody took in time: 1 for an overrun of the controller, which does not tell how many."""
 
 
 def decode(classes: int, payload: bytes) -> ErrorMessage:
@@ -76,6 +78,9 @@ def decode(classes: int, payload: bytes) -> ErrorMessage:
     >>> decode(0x0A8, bytes([0, 0, 0x80, 0x19, 0, 0, 8, 0])).kinds
     ('no acknowledge',)
     """
+    if classes & LOST:
+        count = classes & LOST - 1
+        return ErrorMessage((f"{count} frames lost",), on_wire=False, state=None, tec=None, rec=None, lost=count)
     told = payload.ljust(_SIZE, b"\0")
     kinds = [name for bit, name in _CLASSES if classes & bit]
     if classes & CONTROLLER:
@@ -89,7 +94,7 @@ def decode(classes: int, payload: bytes) -> ErrorMessage:
         state=_state(classes, told, tec, rec),
         tec=tec,
         rec=rec,
-        overrun=bool(classes & CONTROLLER and told[1] & _OVERRUN),
+        lost=int(bool(classes & CONTROLLER and told[1] & _OVERRUN)),
     )
 
 

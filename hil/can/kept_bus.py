@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import can
 
+from hil.can.drops import Drops
+from hil.can.error_message import decode
 from hil.can.frame import Frame
 from hil.can.kernel_cycle import message_of
 from hil.can.opening import open_bus
@@ -48,7 +50,7 @@ class KeptBus:
         channel: its channel.
         bitrate_bps: bit rate [bit/s].
         clock: stamps what has no stamp of a known clock.
-        wake: called in the reader thread when something can be taken.
+        wake: called in the reader thread when something can be taken, or was lost.
 
     Raises:
         BusError: when it cannot be opened.
@@ -60,17 +62,26 @@ class KeptBus:
         self.name = name
         self.trouble = ""
         """Why the bus cannot be read; "" when it can."""
-        self.lost = 0
-        """Frames that nobody took in time, CAN FD and remote frames, which the way to the test does not carry."""
         self._interface, self._channel, self._bitrate_bps = interface, channel, bitrate_bps
         self._clock = clock
         self._wake = wake
         self._bus = open_bus(interface, channel, bitrate_bps, echo=False)
+        self._drops = Drops(self._bus)
+        self._missing = 0
         self._stamped = interface in SOURCES
         self._waiting: deque[Received] = deque()
         self._ending = threading.Event()
         self._reader = threading.Thread(target=self._read, name=f"can {name}", daemon=True)
         self._reader.start()
+
+    @property
+    def lost(self) -> int:
+        """Frames that came and are not among what is taken.
+
+        There was no room for them in the controller, the socket or the queue; or they are CAN FD or remote frames,
+        which the way to the test does not carry.
+        """
+        return self._missing + self._drops.count
 
     def send(self, frame: Frame) -> None:
         """Send a frame.
@@ -115,6 +126,7 @@ class KeptBus:
         if not self._ending.is_set():
             self._ending.set()
             self._reader.join(_END_S)
+            self._drops.close()
             with suppress(can.CanError, OSError, ValueError):  # of an adapter that is not there any more
                 self._bus.shutdown()
 
@@ -135,16 +147,18 @@ class KeptBus:
         arrival = self._clock.arrival()
         unix_ns = _whole_ns(message.timestamp) if self._stamped else arrival.unix_ns
         if message.is_error_frame:
+            self._missing += decode(message.arbitration_id, bytes(message.data)).lost
             self._put(Received(None, message.arbitration_id, unix_ns, arrival.rig_ns))
         elif message.is_fd or message.is_remote_frame:
-            self.lost += 1
+            self._missing += 1
+            self._wake()
         else:
             frame = Frame(message.arbitration_id, bytes(message.data), message.is_extended_id)
             self._put(Received(frame, 0, unix_ns, arrival.rig_ns))
 
     def _put(self, received: Received) -> None:
         if len(self._waiting) >= _WAITING_MAX:
-            self.lost += 1
+            self._missing += 1
             return
         self._waiting.append(received)
         self._wake()

@@ -32,8 +32,8 @@ class Observed:
     def __init__(self, bus: str, bitrate_bps: int, log: Callable[[str], None] | None) -> None:
         self.bus = bus
         self.error_frames = 0
-        self.overruns = 0
-        """How often the controller told that it lost frames because the host did not take them in time."""
+        self.lost = 0
+        """Frames that the controller, or a keeper, told that nobody took in time."""
         self.state = "error-active"
         self.tec: int | None = None
         self.rec: int | None = None
@@ -92,7 +92,7 @@ class Observed:
         """An error message of the controller [ns]. One that says what the last one said is counted and not logged."""
         found = decode(classes, payload)
         self.error_frames += found.on_wire
-        self.overruns += found.overrun
+        self.lost += found.lost
         if found.state is not None:
             self.state = found.state
         if found.tec is not None:

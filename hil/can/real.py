@@ -114,7 +114,7 @@ class RealLink:
             tec=seen.tec,
             rec=seen.rec,
             state="detached" if self.trouble or self._ending.is_set() else seen.state,
-            lost=seen.overruns + self._drops.count,
+            lost=seen.lost + self._drops.count,
         )
 
     # -- sending ------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 To the test it is a socketcand server: python-can's interface of that name is all it needs. Received frames are handed
 on with their stamps. A frame that is refused never reaches the bus; the test sees an error message in its place, and
-the keeper's record says why.
+the keeper's record says why. Another one tells how many frames the keeper's own connection to the bus lost.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import select
 from typing import TYPE_CHECKING
 
 from hil.can import step_words
-from hil.can.error_message import BUS_OFF, TX_TIMEOUT
+from hil.can.error_message import BUS_OFF, LOST, TX_TIMEOUT
 from hil.can.gate import Live
 from hil.can.socketcand_words import HI, OK, Words, error_word, frame_word, sent_frame
 from hil.clock import Stopwatch
@@ -69,6 +69,8 @@ class GatewayOutlet(KeptPart["BusPlan"]):
         self._seen: dict[str, tuple[int, Frame]] = {}
         """The last frame of each message that came in, and when it was read."""
         self._after_ns = 0
+        self._told_lost = 0
+        """Of the frames that the bus lost: what the test was told, or what was lost before it listened."""
         self._lost = ""
 
     @property
@@ -149,6 +151,7 @@ class GatewayOutlet(KeptPart["BusPlan"]):
 
     def _reconnect(self) -> None:
         self._bus = self._bus.reopened()
+        self._told_lost = 0
         self._lost = ""
 
     def _begin_safe(self) -> None:
@@ -175,6 +178,10 @@ class GatewayOutlet(KeptPart["BusPlan"]):
             self._note(received)
             if self._raw:
                 self._tell(_word_of(received))
+        lost = self._bus.lost
+        if self._raw and lost > self._told_lost:
+            self._tell(error_word(LOST | lost - self._told_lost, self._bus.unix_ns()))
+        self._told_lost = lost
 
     def _note(self, received: Received) -> None:
         if received.classes & BUS_OFF and self._live:

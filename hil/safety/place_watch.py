@@ -1,8 +1,8 @@
 """Watches a place of labgrid while its rig is used: somebody may release it by force, and acquire it.
 
 One ``labgrid-client monitor`` tells of every change at the coordinator, and costs nothing in between. It does not say
-when it has connected, nor what changed before; so whoever has the place is asked besides: soon, and ever more seldom. It
-ends with this process, however that ends.
+when it has connected, nor what changed before; so whoever has the place is asked besides: soon, and ever more seldom.
+The monitor ends with this process, however that ends.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ class PlaceWatch:
             to a minute.
     """
 
-    def __init__(
-        self, place: LabgridPlace, lost: Callable[[str, str], None], *, asked_s: float = _CONNECTED_S
-    ) -> None:
+    def __init__(self, place: LabgridPlace, lost: Callable[[str, str], None], *, asked_s: float = _CONNECTED_S) -> None:
         self._place = place
         self._lost = lost
         self._asked_s = asked_s

@@ -5,14 +5,17 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+from threading import Event
 from typing import TYPE_CHECKING
 
 import can
 import pytest
+from kill_bench import await_true
 from two_programs import FTS, RIG, Simulation
 
 from hil.can.bridge import Bridge
 from hil.can.frame import Frame
+from hil.can.kept_bus import KeptBus, Received
 from hil.can.opening import open_bus
 from hil.can.real import open_real
 from hil.can.wire import CanWire
@@ -107,6 +110,24 @@ def test_frames_that_a_reader_has_no_room_for_are_counted(alone: None) -> None:
     finally:
         bridge.close()
         sender.shutdown()
+
+
+def test_frames_that_a_keeper_has_no_room_for_are_counted(alone: None) -> None:
+    sender, may_read, taken = multicast(), Event(), list[Received]()
+    kept = KeptBus(
+        "bus_a", interface="udp_multicast", channel=GROUP, bitrate_bps=BITRATE, clock=WallClock(), wake=may_read.wait
+    )
+    count = 2000
+    try:
+        for number in range(count):  # its reader stands still with the first of them
+            sender.send(can.Message(arbitration_id=number, is_extended_id=False))
+        may_read.set()
+        assert await_true(lambda: bool(taken.extend(kept.take()) or len(taken) + kept.lost == count))
+        assert kept.lost > 0
+    finally:
+        kept.close()
+        sender.shutdown()
+    assert len(taken) + kept.lost == count
 
 
 def test_no_bus_is_opened_where_frames_could_leave_this_host(alone: None) -> None:

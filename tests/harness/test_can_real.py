@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from hil.can import real
 from hil.can.database import Database
-from hil.can.error_message import decode
+from hil.can.error_message import LOST, decode
 from hil.can.facade import Bus
 from hil.can.frame import Frame
 from hil.can.kernel_cycle import hand_over
@@ -323,6 +323,7 @@ def test_any_error_message_is_decoded(classes, payload):
         (0x088, bytes([0, 0, 2, 0, 0, 0, 0, 200]), ("form error",), "error-passive"),
         (0x002, b"\x05", ("arbitration lost",), None),
         (0x001, b"", ("transmit timeout",), None),
+        (LOST | 0x1FF, b"\0", ("511 frames lost",), None),
     ],
 )
 def test_what_went_wrong_is_told_in_words(classes, payload, kinds, state):
@@ -332,7 +333,7 @@ def test_what_went_wrong_is_told_in_words(classes, payload, kinds, state):
 
 def test_lost_frames_that_the_controller_tells_of_are_counted(clock, link, adapter):
     adapter.came.put(told((0x004, bytes([0, 1, 0, 0, 0, 0, 0, 0]))))
-    wait(clock, lambda: link.observed.overruns == 1)
+    wait(clock, lambda: link.observed.lost == 1)
     assert link.stats.error_frames == 0
 
 

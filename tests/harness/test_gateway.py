@@ -15,6 +15,7 @@ from kill_bench import await_true
 
 from hil.can import step_words
 from hil.can.database import Database
+from hil.can.error_message import CONTROLLER
 from hil.can.frame import Frame
 from hil.can.gate import CanGate
 from hil.can.socketcand_words import Words, frame_word, sent_frame
@@ -283,6 +284,29 @@ def test_a_defect_ends_neither_the_thread_nor_the_order_that_met_it(kept, side):
     assert str(rig.recorded("step")[-1]["trouble"]).startswith("a defect in the harness: RuntimeError")
     rig.outlet._bus._bus = before
     assert rig.outlet._thread.is_alive()
+
+
+MISSING = {
+    "a remote frame": can.Message(arbitration_id=0x55, is_extended_id=False, is_remote_frame=True),
+    "an overrun of the controller": can.Message(arbitration_id=CONTROLLER, is_error_frame=True, data=[0, 1]),
+}
+
+
+@pytest.mark.parametrize("missing", MISSING.values(), ids=MISSING)
+def test_the_test_is_told_how_many_frames_the_keeper_lost_while_it_listened(kept, side, missing):
+    rig = kept()
+    rig.begin()
+    rig.engine.bus.send(missing)
+    assert await_true(lambda: rig.outlet._bus.lost == 1)  # nobody listens yet
+    test = side(rig)
+    assert test.bus.stats.lost == 0
+    for _ in range(3):
+        rig.engine.bus.send(missing)
+    assert test.await_told(lambda: test.bus.stats.lost == 3)
+    assert test.bus.stats.state == "error-active"
+    rig.engine.say("OFF")
+    assert test.await_told(lambda: test.bus.stats.received == 1)
+    assert test.bus.stats.lost == 3
 
 
 def test_a_status_of_before_proves_nothing(kept):

@@ -19,10 +19,10 @@ from hil.limits import Verdict
 from hil.rig.keeping import has_keeper, is_leased
 from hil.rig.loader import load_rig
 from hil.safety.errors import LeaseError
+from hil.safety.labgrid_place import LabgridPlace
 from hil.safety.lease import Lease, Takeover, status
 from hil.safety.lease_file import find_folder
 from hil.safety.lease_record import State
-from hil.safety.labgrid_place import LabgridPlace
 from hil.safety.lease_seen import LeaseSeen
 from hil.safety.place_watch import PlaceWatch
 from hil.safety.plan import LabPlan
