@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from hil.closed import nearest
 from hil.errors import HilError
+from hil.looks import Looks
 from hil.units import format_duration, format_time
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ class Timeline:
         self.mark_ns = 0
         self.asked: dict[str, Asked] = {}
         """Every signal the test has asked about, by name."""
+        self.looks = Looks()
+        """The windows it looked at since its last measurement."""
         self.before_call: Callable[[], None] = _nothing
         """Called first by every call of the test that acts on the rig or waits on it; it may let rig time pass."""
         self.transport_ns = 0
@@ -128,11 +131,17 @@ class Timeline:
             ClockError: in an event callback.
         """
         self.arrived_by(self.clock.now)
+        self.looked()
 
     def arrived_by(self, time_ns: int) -> None:
         """As :meth:`arrived`, for what was observed up to a rig time [ns]."""
         if self.transport_ns and self.clock.now < time_ns + self.transport_ns:
             self.clock.wait(time_ns + self.transport_ns, what="what is on its way")
+
+    def looked(self, since_ns: int | None = None, until_ns: int | None = None) -> None:
+        """What was seen from a rig time [ns] to another, from the mark to now unless given, goes into a measurement."""
+        begin_ns = self.mark_ns if since_ns is None else since_ns
+        self.looks.add(begin_ns, self.clock.now if until_ns is None else min(until_ns, self.clock.now))
 
     def check(self, check: Check) -> None:
         """Put a check record on the record."""
@@ -293,6 +302,7 @@ class Signal(Generic[Value]):
     def history(self, since_ns: int = 0, until_ns: int | None = None) -> list[Reading[Value]]:
         """The samples produced in a span of rig time [ns], both ends included."""
         self._catch_up()
+        self._timeline.looked(since_ns or None, until_ns)
         first = bisect_left(self._produced, since_ns)
         end = len(self._produced) if until_ns is None else bisect_right(self._produced, until_ns)
         return [Reading(self._values[i], self._produced[i], self.name, self.unit) for i in range(first, end)]
@@ -434,6 +444,7 @@ class Signal(Generic[Value]):
             timeline.arrived_by(mark)  # the level at the mark may be on its way still
         if not clock.wait(max(until, clock.now), ready, f"{self.name} {condition}") and timeline.transport_ns:
             clock.wait(until + timeline.transport_ns, ready, f"{self.name} {condition}, seen in time and on its way")
+        timeline.looked(mark)
         return None if found is not None and timeline.transport_ns and found.at > until else found
 
     def _show(self, value: Value) -> str:

@@ -22,6 +22,7 @@ from hil.limits import Limit, Measurement, Verdict, judge_test, take, worst
 from hil.rig.assembly import open_rig
 from hil.rig.world import Rig, Sinks
 from hil.signal import Check, Condition, Monitor, Signal, Value
+from hil.units import format_time
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -221,8 +222,12 @@ class Trial(Closed):
         uncertainty: float | None = None,
         info: bool = False,
         limit: tuple[float | None, float | None] | None = None,
+        since: int | None = None,
     ) -> Measurement:
         """Judge one value by every limit of its name, record it, and go on.
+
+        It is INCONCLUSIVE when a clock was late in a window of it: from the mark to now, and every window in which
+        the test looked at a signal since the measurement before.
 
         Args:
             name: its name in the profiles.
@@ -231,9 +236,11 @@ class Trial(Closed):
             uncertainty: expanded uncertainty (k = 2) [unit]; the limit's own unless given.
             info: taken for information; no limit applies and it is no check record.
             limit: (low, high) [unit], given in the call, for tutorials; the stricter of it and the profile's judges.
+            since: when its one window begins [ns rig time], in the place of all those.
 
         Raises:
-            HilError: for an unknown name without ``info``, a unit mismatch, or a value that is no number.
+            HilError: for an unknown name without ``info``, a unit mismatch, a value that is no number, or a window
+                that begins in the future.
         """
         __tracebackhide__ = True
         limits = list(self.desk.profile.limits(name))
@@ -241,8 +248,10 @@ class Trial(Closed):
             limits.append(Limit(name=name, unit=unit, low=limit[0], high=limit[1], origin="call"))
         if not limits and not info:
             raise HilError(f"measure: {self.desk.profile.no_limit(name)}; or take it for information with info=True")
-        doubt = "" if self.rig is None else self._doubt(self.rig.timeline.mark_ns)
+        doubt = self._doubt_of_all_looks(since, name)
         taken = take(name, value, unit, None if info else limits, uncertainty=uncertainty, doubt=doubt)
+        if self.rig is not None and not info:
+            self.rig.timeline.looks.take(since)
         self.measurements.append(taken)
         self._keep(taken)
         return taken
@@ -366,8 +375,8 @@ class Trial(Closed):
     ) -> Outcome:
         """The test body has ended: close the monitors and judge.
 
-        An assertion is about what was seen since the last stimulus, as a measurement is: where a clock was late
-        meanwhile it shows nothing.
+        An assertion is about what a measurement would be, what was seen since the last stimulus and looked at before:
+        where a clock was late meanwhile it shows nothing.
 
         Args:
             verdict: FAIL, ERROR or NOT_RUN when the body ended by an exception; None when it ended by itself.
@@ -461,7 +470,7 @@ class Trial(Closed):
         for known, doubt in zip(self.checks, self._doubts, strict=True):
             if known is check:
                 return doubt
-        return "" if self.rig is None else self._doubt(self.rig.timeline.mark_ns)
+        return self._doubt_of_all_looks(None, "assertion")
 
     def _judged(self, *, whole: bool = True) -> Outcome:
         """What the records say; ``whole``: the body ended by itself, so that what is missing will not come."""
@@ -530,6 +539,18 @@ class Trial(Closed):
     def _doubt(self, since_ns: int) -> str:
         """Why what was seen since a rig time cannot be trusted: a wall clock that was late meanwhile."""
         return "" if self.rig is None else self.rig.doubt(since_ns)
+
+    def _doubt_of_all_looks(self, since_ns: int | None, name: str) -> str:
+        """Why a measurement cannot be trusted: a clock was late in one of its windows."""
+        if self.rig is None:
+            return ""
+        if since_ns is None:
+            timeline = self.rig.timeline
+            return self.rig.doubt(timeline.mark_ns, timeline.looks.windows)
+        if since_ns > self.rig.clock.now:
+            now, begin = format_time(self.rig.clock.now), format_time(since_ns)
+            raise HilError(f"measure({name}): since={begin} is in the future, it is {now}; give when the window began")
+        return self.rig.doubt(since_ns)
 
     def _stimulus(self, what: str, detail: object) -> None:
         self._recorder.write("event", t_ns=self._now(), what="stimulus", stimulus=what, detail=detail)

@@ -16,6 +16,7 @@ from hil.faults import Fault, FaultInjector, Injection
 from hil.io.card import IoCard
 from hil.io.gated_card import GatedCard
 from hil.io.sim_card import SimIoCard
+from hil.looks import Window
 from hil.noise import Streams
 from hil.rig.hazards import action_of, interlocks_for, readable_interlocks
 from hil.rig.safe_state import SafeState
@@ -31,7 +32,7 @@ from hil.units import ms, s
 from hil.wiring import Wiring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from hil.article import Article
@@ -188,8 +189,10 @@ class Rig:
             raise HilError(f"{self.file.file.name} has no plant; give it a [plant] table")
         return self.plant_host
 
-    def doubt(self, since_ns: int) -> str:
+    def doubt(self, since_ns: int, looks: Iterable[Window] = ()) -> str:
         """Why what was seen since a rig time [ns] cannot be trusted: a clock of the rig was late; "" when it can.
+
+        The same of what was seen in earlier windows, where there are some.
 
         Other programs of the rig are asked first, as what one of them says by itself comes later.
         """
@@ -199,7 +202,8 @@ class Rig:
                 world.hear_lateness()
         except HilError as problem:
             return f"whether the rig's clocks were late is not known: {problem}"
-        return self.clock.lateness.doubt(since_ns, now_ns)
+        windows = [Window(since_ns, now_ns), *looks]
+        return next((why for window in windows if (why := self.clock.lateness.doubt(*window))), "")
 
     def path(self, name: str) -> PathTable:
         """A calibrated RF path: its loss and uncertainty [dB].

@@ -272,6 +272,37 @@ def test_a_measurement_on_a_clock_that_was_late_is_inconclusive(tmp_path: Path) 
     assert "ms late, beyond the rig's max_lateness" in ran.text
 
 
+COUNTED = """
+import pytest
+from hil.signal import Signal
+
+@pytest.mark.parametrize("case", ["counted", "for information", "not looked at", "since given"])
+def test_a(rig, measure, case):
+    level, wrong = Signal("box.level", "V", rig.timeline, held=True), 0
+    for late in (True, False, False):
+        rig.timeline.stimulus("a lamp")
+        since = rig.clock.now
+        if late:
+            rig.clock.at(rig.clock.now + 1, lambda: [n for n in range(10**6)])
+            rig.clock.at(rig.clock.now + 2, lambda: None)
+        if case == "not looked at":
+            rig.clock.sleep(10**6)
+        else:
+            wrong += level.seen(above=5.0, within=10**6)
+        if case == "for information":
+            measure("box.volts", 1.0, "V", info=True)
+        rig.clock.sleep(10**8)
+    measure("box.volts", 28.0, "V", since=since if case == "since given" else None)
+"""
+
+
+def test_a_measurement_answers_for_the_looks_of_every_stimulus_since_the_one_before(tmp_path: Path) -> None:
+    ran = Suite(tmp_path, COUNTED, rig='[rig]\nname = "paced"\npace = "wall"\nmax_lateness_ms = 5.0\n').run()
+    cases = ("counted", "for information", "not looked at", "since given")
+    found = [ran.verdict(f"test_a[{case}]") for case in cases]
+    assert found == ["INCONCLUSIVE", "INCONCLUSIVE", "PASS", "PASS"]
+
+
 def test_on_a_late_wall_clock_a_good_check_shows_nothing(tmp_path: Path) -> None:
     late = """
 def test_a(rig, always):
