@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from hil.clock import Phase, WallClock
 from hil.io.far_world import FarPlant
 from hil.phase import Loopback, judge, measure_loopback
-from hil.rig.loopbacks import crossings, no_crossing, why_not_measured
+from hil.rig.loopbacks import crossings, no_crossing, out_of_reach, why_not_measured
 from hil.units import format_duration, ms
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Transport:
         modes_hz: frequency of each bending mode by its name [Hz].
         budget_deg: what the delay may take at each [deg].
         asked: who was asked on each bus, and by which identifiers.
-        unknown: by bus why nothing could be asked there.
+        unknown: by bus, and by article that is on no such bus, why nothing could be asked there.
         note: why there was nothing to measure.
     """
 
@@ -158,7 +158,7 @@ def measure_transport(rig: Rig, modes_hz: Mapping[str, float]) -> Transport:
         ClockError: in an event callback, where nothing can be waited for.
     """
     file, host = rig.file, rig.plant_host
-    found = crossings(file)
+    found, unreached = crossings(file), out_of_reach(file)
     period_ns = 1 if file.plant is None else file.plant.period_ns
     step_after = None if host is None or isinstance(host, FarPlant) else host.step_after
     loops: dict[str, Loopback] = {}
@@ -170,8 +170,8 @@ def measure_transport(rig: Rig, modes_hz: Mapping[str, float]) -> Transport:
         modes_hz,
         file.rig.phase_budget_deg,
         asked={each.bus: f"{each.by} (request {each.frames})" for each in found},
-        unknown={each.bus: why_not_measured(file, each) for each in found if each.by is None},
-        note="" if found else no_crossing(file),
+        unknown={each.bus: why_not_measured(file, each) for each in found if each.by is None} | unreached,
+        note="" if found or unreached else no_crossing(file),
     )
 
 

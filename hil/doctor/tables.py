@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hil.doctor.finding import Finding
 from hil.rig.checks import resolve
 from hil.rig.guards import is_unmeasured
-from hil.rig.loopbacks import crossings, what_to_declare
+from hil.rig.loopbacks import crossings, out_of_reach, what_to_declare, what_to_say_of
 from hil.rig.preflight import check_rig
 from hil.rig.values import HERE
 from hil.visa.driver import Driver
@@ -109,3 +109,7 @@ def loopbacks(file: RigFile) -> Iterator[Finding]:
             yield Finding(name, "warn", found, what_to_declare(file, crossing))
         else:
             yield Finding(name, "ok", f"{crossing.frames}, by {crossing.by}")
+    for key in out_of_reach(file):
+        article = key.removeprefix("dut.")
+        found = f"the plant's loop may be closed over {article}, past every bus: a flight is INCONCLUSIVE"
+        yield Finding(f"{article} loop-back", "warn", found, what_to_say_of(file, article))

@@ -68,7 +68,8 @@ class RigTable(Table):
     )
     worlds: dict[Name, Text] = Field(
         default_factory=dict["Name", "Text"],
-        description="where a program of models takes faults and shows its plant, by its name: tcp://127.0.0.1:5040",
+        description="where a program of models takes faults, shows its plant and says how late it was, by its name: "
+        "tcp://127.0.0.1:5040; each has one",
     )
     cables: dict[Name, Text] = Field(
         default_factory=dict["Name", "Text"],

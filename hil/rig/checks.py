@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hil.rig.hazard_checks import Finding
     from hil.rig.model import RigFile
-    from hil.rig.part_tables import DutTable, InstrumentTable
+    from hil.rig.part_tables import DutTable, InstrumentTable, PlantTable
     from hil.rig.tables import Tables
 
 _RESERVED = frozenset({"plant", "rig", "clock", TIMER})
@@ -38,6 +38,7 @@ def cross_check(tables: Tables) -> list[Finding]:
         *_nets(tables),
         *_paths(tables),
         *_programs(tables),
+        *_worlds(tables),
         *_flight(tables),
         *hazards(tables),
         *_invariants(tables),
@@ -186,6 +187,29 @@ def _programs(tables: Tables) -> Iterator[Finding]:
                 ("instrument", name),
                 f"instrument.{name}.resource is missing: another program runs its model, and the test reaches it there",
             )
+
+
+def _worlds(tables: Tables) -> Iterator[Finding]:
+    """Every program of models is asked how late its clock was: at the address of its world."""
+    parts: dict[tuple[str, str], InstrumentTable | DutTable | PlantTable] = {}
+    parts |= {("instrument", name): part for name, part in tables.instrument.items()}
+    parts |= {("dut", name): part for name, part in tables.dut.items()}
+    if tables.plant is not None:
+        parts["plant", ""] = tables.plant
+    known = {HERE, *tables.rig.worlds}
+    for (kind, name), part in parts.items():
+        program = part.process or tables.rig.process
+        if part.model is None or program in known:
+            continue
+        known.add(program)
+        own = (kind, name, "process") if name else (kind, "process")
+        keys = ("rig", "process") if part.process is None else own
+        yield (
+            keys,
+            f"{dotted(keys)} = {program!r}: rig.worlds has no address of program {program}, so that nobody could ask "
+            f'how late its clock was, and doubt what was seen meanwhile; set rig.worlds = {{ {program} = "tcp://127.0.0.1:'
+            f'5040" }}, where `hil sim` then serves it{did_you_mean(program, list(tables.rig.worlds))}',
+        )
 
 
 def _flight(tables: Tables) -> Iterator[Finding]:

@@ -1,8 +1,9 @@
 """Over which buses the closed loop leaves the program that runs the plant, and what answers loop-back on each.
 
-A bus is crossed when its interface is a real one, the plant's program simulates an article on it, and somebody else is
-on it too: another article, or, when another program runs the plant, the test. Which of the articles closes the loop no
-rig file says, so each such bus counts.
+A bus is crossed when its interface is a real one and an article is on it that the plant's program does not simulate,
+or, when another program runs the plant, the test beside one that it does; and always when it declares a loop-back.
+Which of the articles closes the loop no rig file says, so each such bus counts. What is outside of the plant's program
+and on no such bus may close the loop over cables and I/O cards, whose delay is not measured.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from hil.rig.values import HERE
 from hil.toml_lines import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from hil.can.database import Database
     from hil.rig.model import RigFile
@@ -64,13 +65,41 @@ def what_to_declare(file: RigFile, crossing: Crossing) -> str:
     )
 
 
+def out_of_reach(file: RigFile) -> dict[str, str]:
+    """Articles over which the loop may be closed, and over no bus that is measured: why the delay is not known."""
+    if file.plant is None or file.rig.is_virtual:
+        return {}
+    measured = {found.bus for found in crossings(file)}
+    return {
+        f"dut.{name}": (
+            f"dut.{name}: the transport delay of the rig was not measured: the plant's loop may be closed over {name}, "
+            "which is outside of the plant's program and on no bus that is measured, and over cables and I/O cards "
+            f"nothing is measured; {what_to_say_of(file, name)}"
+        )
+        for name in _outside(file, file.dut)
+        if file.dut[name].in_loop and measured.isdisjoint(file.dut[name].bus)
+    }
+
+
+def what_to_say_of(file: RigFile, name: str) -> str:
+    """What to do about an article out of reach of the measurement."""
+    return (
+        f"set dut.{name}.in_loop = false at {file.where('dut', name)} if nothing that it does acts on the plant; else "
+        f"simulate it in program {file.program_of('plant')}"
+    )
+
+
 def no_crossing(file: RigFile) -> str:
-    """What is said of a paced rig whose loop crosses no bus."""
+    """What is said of a paced rig whose loop crosses no bus and nothing out of reach."""
     program = file.program_of("plant")
     whose = "the test's own program" if program == HERE else f"program {program}"
+    outside = _outside(file, file.dut)
+    met = f"what is outside of it is in no loop, as the rig file says: {', '.join(outside)}" if outside else (
+        "no article is outside of it"
+    )  # fmt: skip
     return (
-        f"Transport delay: not measured, and nothing to measure: {whose} runs the plant, and over no bus does it meet "
-        "an article outside of it, so that a loop over a bus has the delay of its models"
+        f"Transport delay: not measured, and nothing to measure: {whose} runs the plant, and {met}, so that a loop has "
+        "the delay of its models"
     )
 
 
@@ -106,16 +135,27 @@ def require_loopbacks(file: RigFile, databases: Mapping[str, Database]) -> None:
 
 
 def _crossing(file: RigFile, bus: str) -> Crossing | None:
-    if not file.bus[bus].is_real:
+    table = file.bus[bus]
+    if not table.is_real:
         return None
-    owner = file.program_of("plant")
-    on_it = [name for name, dut in file.dut.items() if bus in dut.bus]
-    outside = [name for name in on_it if file.simulated_by(name) != owner]
-    if len(outside) == len(on_it):
-        return None
-    if owner != HERE:
+    on_it = _on(file, bus)
+    outside = _outside(file, on_it)
+    if file.program_of("plant") != HERE and (len(outside) < len(on_it) or table.loopback is not None):
         outside.append(_THE_TEST)
-    return Crossing(bus, tuple(outside), _frames(file, bus), _answering(file, bus)) if outside else None
+    if not outside and table.loopback is None:
+        return None
+    return Crossing(bus, tuple(outside) or (DEVICE,), _frames(file, bus), _answering(file, bus))
+
+
+def _on(file: RigFile, bus: str) -> list[str]:
+    """The articles on a bus."""
+    return [name for name, dut in file.dut.items() if bus in dut.bus]
+
+
+def _outside(file: RigFile, articles: Iterable[str]) -> list[str]:
+    """Those that the program of the plant does not simulate: real ones, and other programs'."""
+    owner = file.program_of("plant")
+    return [name for name in articles if file.simulated_by(name) != owner]
 
 
 def _frames(file: RigFile, bus: str) -> LoopbackFrames:
@@ -132,11 +172,11 @@ def _answering(file: RigFile, bus: str) -> str | None:
 
 
 def _able(file: RigFile, bus: str) -> list[str]:
-    """The programs that can answer on a bus: that of the plant where it is not the test's own, else all on the bus."""
+    """The programs that can answer on a bus: that of the plant where it is another's, else all on the bus."""
+    programs = {file.simulated_by(name) for name in _on(file, bus)}
     owner = file.program_of("plant")
-    if owner != HERE:
+    if owner != HERE and owner in programs:
         return [owner]
-    programs = {file.simulated_by(name) for name, dut in file.dut.items() if bus in dut.bus}
     return sorted(program for program in programs if program not in (None, HERE))
 
 
@@ -147,9 +187,10 @@ def _unanswerable(file: RigFile, bus: str, crossing: Crossing | None) -> Iterato
         return
     owner = file.program_of("plant")
     programs = list(file.programs) if crossing is None else _able(file, bus)
-    able = [*programs, *([DEVICE] if crossing is None or owner == HERE else [])]
+    only_it = crossing is not None and owner != HERE and programs == [owner]
+    able = programs if only_it else [*programs, DEVICE]
     if table.by not in able:
-        why = "" if crossing is None or owner == HERE else f": program {owner} runs the plant, whose step is measured"
+        why = f": program {owner} runs the plant, whose step is measured" if only_it else ""
         yield (
             f"{file.where('bus', bus, 'loopback', 'by')}: bus.{bus}.loopback.by = {table.by!r} cannot answer there{why}"
             f"{did_you_mean(table.by, able)}"

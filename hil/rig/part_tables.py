@@ -224,6 +224,11 @@ class DutTable(Table):
     serial: Text | None = Field(default=None, description="serial number of the real article")
     as_built: Path | None = Field(default=None, description="TOML file of what the simulated article is")
     process: Name | None = Field(default=None, description="program that runs the model; that of [rig] unless given")
+    in_loop: bool = Field(
+        default=True,
+        description="whether what it does may act on the plant. Asked of an article outside of the plant's program "
+        "that is on no bus whose transport delay is measured: a flight is then INCONCLUSIVE unless it is false",
+    )
 
     @model_validator(mode="after")
     def _one_realisation(self) -> Self:

@@ -19,6 +19,7 @@ name = "loop"
 pace = {pace}
 max_lateness_ms = 1000.0
 phase_budget_deg = 1e6
+worlds = {{ {worlds} }}
 
 [plant]
 model = "small_plant:MassOnSpring"
@@ -58,7 +59,9 @@ def loop_rig(
         pace: the rig's pace.
         database: their messages.
     """
-    lines = [RIG.format(pace=pace, plant=plant)]
+    programs = sorted({plant, *articles.values()} - {"test", "real"})
+    worlds = ", ".join(f'{program} = "tcp://127.0.0.1:1"' for program in programs)
+    lines = [RIG.format(pace=pace, plant=plant, worlds=worlds)]
     for name, line in (("bus_a", loopback), ("bus_b", loopback if on_b is None else on_b)):
         lines.append(BUS.format(name=name, database=database, loopback=line))
     for name, program in articles.items():

@@ -43,6 +43,7 @@ RIG = """
 name = "live_bench"
 pace = "wall"
 max_lateness_ms = 10000.0
+worlds = { sim = "tcp://127.0.0.1:0" }
 
 [safety]
 silence_s = 20.0
@@ -156,6 +157,7 @@ class Live:
             if address == "ready":
                 break
         text = RIG.replace("TCPIP0::127.0.0.1::0::SOCKET", where["instrument psu_fire"])
+        text = text.replace('sim = "tcp://127.0.0.1:0"', f'sim = "{where["world sim"]}"')
         file.write_text(text.replace("tcp://127.0.0.1:0", where["card stand"]))
         self.file = file
 

@@ -186,7 +186,8 @@ def test_a_test_that_is_killed_leaves_pins_low_and_valves_shut_and_the_keeper_sa
 
 
 def test_the_keeper_lets_the_request_pass_by_which_a_bus_is_measured(tmp_path):
-    (tmp_path / "rig.toml").write_text(RIG + FLIES)
+    asked = 'pace = "wall"\nworlds = { sim = "tcp://127.0.0.1:5040" }\n'
+    (tmp_path / "rig.toml").write_text(RIG.replace('pace = "wall"\n', asked) + FLIES)
     plan = keeper_plan(load_rig(tmp_path / "rig.toml"), who="a test")
     (bus,) = KeeperPlan.model_validate_json(plan.model_dump_json()).buses
     assert bus.loopback == (0x7F0, 0x7F1, False)

@@ -185,6 +185,19 @@ def test_a_loop_within_the_test_s_own_program_says_that_there_is_nothing_to_meas
     assert "nothing to measure" in found.note
 
 
+def test_a_real_article_past_every_bus_leaves_the_delay_unknown_unless_it_is_in_no_loop(tmp_path: Path) -> None:
+    own = loop_rig(tmp_path, {}).file
+    text = own.read_text() + '[dut.box]\nserial = "SN1"\n'
+    own.write_text(text)
+    found = measured(load_rig(own))
+    assert "dut.box: the transport delay of the rig was not measured" in found.doubt
+    assert not found.note
+    own.write_text(text + "in_loop = false\n")
+    found = measured(load_rig(own))
+    assert not found.doubt
+    assert "what is outside of it is in no loop, as the rig file says: box" in found.note
+
+
 @pytest.fixture(scope="module")
 def undeclared(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run with a real flight computer on two buses, on one of which something answers."""

@@ -203,7 +203,7 @@ def test_rig_schema_prints_json():
     ("change", "why"),
     [
         (
-            '[dut.fts_a]\nprocess = "fts"\n',
+            '[rig]\nworlds = { fts = "tcp://127.0.0.1:5041" }\n[dut.fts_a]\nprocess = "fts"\n',
             r"processes\.toml:\d+: .*dut\.fts_a is outside of program sim, so that the loop",
         ),
         ('[plant]\nprocess = "test"\n', "the test's own program runs the plant; its lateness is rig.max_lateness_ms"),
@@ -217,3 +217,34 @@ def test_only_a_loop_that_is_closed_inside_one_other_program_may_be_later_than_t
     with pytest.raises(ConfigError, match=why):
         load_rig(own)
     assert load_rig(RIGS / "processes.toml").flight_lateness_ns == 20 * ms
+
+
+PSU = '[instrument.psu]\ndriver = "m:C"\nresource = "TCPIP0::127.0.0.1::5025::SOCKET"\n'
+
+
+@pytest.mark.parametrize(
+    ("process", "part", "told"),
+    [
+        (
+            "",
+            '[plant]\nmodel = "m:C"\nvehicle = "bench.toml"\nprocess = "sim"\n',
+            r"bench\.toml:8: plant\.process = 'sim': rig\.worlds has no address of program sim, so that nobody",
+        ),
+        ("", '[dut.box]\nmodel = "m:C"\nprocess = "fst"\n', r"toml:7: dut\.box\.process = 'fst': .*; did you mean fts"),
+        ("all", '[dut.box]\nmodel = "m:C"\n', r"toml:4: rig\.process = 'all': .*; set rig\.worlds = \{ all = \"tcp:"),
+    ],
+)
+def test_a_program_that_nobody_could_ask_how_late_it_was_is_refused(
+    tmp_path: Path, process: str, part: str, told: str
+) -> None:
+    own = tmp_path / "bench.toml"
+    lines = ['[rig]\nname = "b"\npace = "wall"', *([f'process = "{process}"'] if process else [])]
+    own.write_text("\n".join([*lines, 'worlds = { fts = "tcp://127.0.0.1:5041" }', part]))
+    with pytest.raises(ConfigError, match=told):
+        load_rig(own)
+
+
+def test_what_only_has_a_driver_belongs_to_no_program_that_is_asked(tmp_path: Path) -> None:
+    own = tmp_path / "bench.toml"
+    own.write_text(f'[rig]\nname = "b"\npace = "wall"\nprocess = "sim"\n{PSU}')
+    assert load_rig(own).programs == ()

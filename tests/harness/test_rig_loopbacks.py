@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from loop_rig import loop_rig
+from loop_rig import RECEIVER, loop_rig
 
 from hil.can.gate import CanGate
 from hil.can.loopback import LoopbackFrames
@@ -13,7 +13,7 @@ from hil.doctor.tables import loopbacks
 from hil.errors import ConfigError
 from hil.rig.blueprint import Blueprint
 from hil.rig.loader import load_rig
-from hil.rig.loopbacks import crossings, loopback_of, no_crossing, why_not_measured
+from hil.rig.loopbacks import crossings, loopback_of, no_crossing, out_of_reach, why_not_measured
 from hil.rig.preflight import check_rig
 
 if TYPE_CHECKING:
@@ -30,10 +30,12 @@ OTHERS = "loopback = { request = 0x700, answer = 0x701 }"
         ("test", {"fts_a": "test", "fts_b": "zulu", "fc": "alpha"}, "alpha"),
         ("test", {"fts_a": "test", "fc": "real"}, None),
         ("test", {"fts_a": "test", "fts_b": "fts", "fc": "real"}, "fts"),
-        ("test", {"fc": "real"}, "no bus"),
+        ("test", {"fc": "real"}, None),
+        ("test", {"fts_a": "alpha"}, "alpha"),
         ("sim", {"fts_a": "sim", "fts_b": "sim"}, "sim"),
         ("sim", {"fts_a": "sim", "fts_b": "alpha", "fc": "real"}, "sim"),
-        ("sim", {"fts_a": "test"}, "no bus"),
+        ("sim", {"fts_a": "test"}, None),
+        ("sim", {"fts_a": "alpha"}, "alpha"),
     ],
 )
 def test_who_simulates_what_says_where_the_loop_crosses_a_bus_and_who_answers(
@@ -43,8 +45,51 @@ def test_who_simulates_what_says_where_the_loop_crosses_a_bus_and_who_answers(
     assert [(each.bus, each.by) for each in found] == ([] if by == "no bus" else [("bus_a", by), ("bus_b", by)])
 
 
+@pytest.mark.parametrize(
+    ("plant", "articles", "by"),
+    [
+        ("test", {}, "device"),
+        ("test", {"fts_a": "test"}, "device"),
+        ("sim", {}, "device"),
+        ("sim", {"fc": "sim"}, "sim"),
+    ],
+)
+def test_a_bus_with_a_declared_loop_back_is_measured_whoever_is_on_it(
+    tmp_path: Path, plant: str, articles: dict[str, str], by: str
+) -> None:
+    file = loop_rig(tmp_path, articles, plant=plant, loopback=OTHERS)
+    assert [(each.bus, each.by) for each in crossings(file)] == [("bus_a", by), ("bus_b", by)]
+    assert loopback_of(file, "bus_a") == LoopbackFrames(0x700, 0x701)
+
+
+@pytest.mark.parametrize(
+    ("lines", "unreached"),
+    [
+        ('serial = "SN1"', True),
+        (f'model = "{RECEIVER}"\nprocess = "fts"', True),
+        (f'model = "{RECEIVER}"\nprocess = "test"', False),
+        ('serial = "SN1"\nbus = ["bus_a"]\nnode = "FC"', True),
+        ('serial = "SN1"\nin_loop = false', False),
+    ],
+    ids=["real", "another program's", "the plant's program's", "on a bus that is not measured", "said to be in none"],
+)
+def test_an_article_that_no_measured_bus_reaches_leaves_the_delay_unknown(
+    tmp_path: Path, lines: str, unreached: bool
+) -> None:
+    own = loop_rig(tmp_path, {}).file
+    text = own.read_text().replace("worlds = {  }", 'worlds = { fts = "tcp://127.0.0.1:1" }')
+    own.write_text(f"{text}[dut.box]\n{lines}\n")
+    file = load_rig(own, ["bus.bus_a.interface=hil"] if "bus_a" in lines else [])
+    found = out_of_reach(file)
+    assert list(found) == (["dut.box"] if unreached else [])
+    assert [each.name for each in loopbacks(file)] == (["box loop-back"] if unreached else [])
+    if unreached:
+        assert f"set dut.box.in_loop = false at {file.where('dut', 'box')} if nothing" in found["dut.box"]
+
+
 def test_in_virtual_time_nothing_is_delayed(tmp_path: Path) -> None:
-    assert crossings(loop_rig(tmp_path, {"fts_a": "test", "fc": "real"}, pace='"virtual"')) == []
+    own = loop_rig(tmp_path, {"fts_a": "test", "fc": "real"}, loopback=OTHERS, pace='"virtual"')
+    assert (crossings(own), out_of_reach(own)) == ([], {})
 
 
 def test_a_declared_device_answers_by_the_identifiers_of_its_bus(tmp_path: Path) -> None:

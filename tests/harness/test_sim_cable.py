@@ -427,6 +427,7 @@ RIG = """
 [rig]
 name = "shared"
 pace = "wall"
+worlds = { sim = "tcp://127.0.0.1:0" }
 
 [instrument.psu]
 driver = "hil.visa.keysight_n6700:KeysightN6700"
@@ -447,7 +448,7 @@ def test_a_shared_net_without_an_address_is_refused_with_its_line(tmp_path: Path
     file = tmp_path / "shared.toml"
     file.write_text(RIG)
     with pytest.raises(
-        ConfigError, match=r"shared.toml:16: net.power has pins in the programs sim and test; say where"
+        ConfigError, match=r"shared.toml:17: net.power has pins in the programs sim and test; say where"
     ):
         open_rig(Blueprint.of(load_rig(file)), program="sim")
 

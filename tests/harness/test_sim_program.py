@@ -112,7 +112,8 @@ def test_a_refusal_is_one_line_and_exit_code_2(rig_file: Path) -> None:
     ],
 )
 def test_what_cannot_be_served_is_refused_at_the_start(rig_file: Path, old: str, new: str, why: str) -> None:
-    rig_file.write_text(RIG.replace(old, new))
+    others = RIG.replace("worlds = { ", 'worlds = { b = "tcp://127.0.0.1:0", ')
+    rig_file.write_text(others.replace(old, new))
     with pytest.raises(ConfigError, match=why):
         simulate(load_rig(rig_file), stop=_ENDED)
 

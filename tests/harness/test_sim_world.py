@@ -35,6 +35,7 @@ RIG = f"""
 [rig]
 name = "far"
 pace = "wall"
+worlds = {{ sim = "tcp://127.0.0.1:0" }}
 
 [instrument.psu]
 driver = "hil.visa.keysight_n6700:KeysightN6700"

@@ -12,6 +12,7 @@ RIG = """
 name = "two_programs"
 pace = "wall"
 max_lateness_ms = 50.0
+worlds = { sim = "tcp://127.0.0.1:0" }
 
 [instrument.psu]
 driver = "hil.visa.keysight_n6700:KeysightN6700"
@@ -97,6 +98,7 @@ class Simulation:
     def sets(self) -> list[str]:
         """The addresses it serves, as changes to the rig file of the test."""
         return [
+            f"rig.worlds.sim={self.where('world sim')}",
             f"instrument.psu.resource={self.where('instrument psu')}",
             f"instrument.stand.resource={self.where('card stand')}",
         ]
