@@ -99,7 +99,7 @@ def test_an_overrun_of_the_controller_is_counted(adapter, ear):
     bench = ear(adapter.channel)
     adapter.say("e1o")
 
-    assert bench.wait(lambda: bench.link.observed.overruns == 1)
+    assert bench.wait(lambda: bench.link.stats.lost == 1)
 
 
 def test_frames_that_nobody_acknowledges_are_told_as_such_until_the_controller_is_passive(adapter, ear):
