@@ -1,4 +1,7 @@
-"""The waveform memory of a simulated N5182B: segments, marker files and sequences, and what is in their samples."""
+"""The waveform memory of a simulated N5182B: segments, marker files and sequences, and what is in their samples.
+
+What takes time is done when a waveform is stored, where nobody waits for it, and not when it is switched on.
+"""
 
 from __future__ import annotations
 
@@ -64,6 +67,8 @@ class Memory:
     def __init__(self, engine: Engine) -> None:
         self._waveforms: dict[str, bytes] = {}
         self._markers: dict[str, bytes] = {}
+        self._digests: dict[str, bytes] = {}
+        self._edges: dict[str, tuple[tuple[int, bool], ...]] = {}
         self._sequences: dict[str, list[tuple[str, int, bool]]] = {}
         self._signals: dict[tuple[bytes, float, int], Signal] = {}
         for root in ("MEMory", "MMEMory"):
@@ -87,11 +92,12 @@ class Memory:
                 raise ScpiError(-161, f"{len(data)} bytes are not {SAMPLES_MIN} or more I/Q samples of 4 bytes")
             self._waveforms[name] = data
             self._markers[name] = bytes(len(data) // _BYTES_A_SAMPLE)
+            self._digests[name], self._edges[name] = hashlib.sha256(data).digest(), ()
         elif folder == "MKR1":
             count = len(self._waveform(name)) // _BYTES_A_SAMPLE
             if len(data) != count:
                 raise ScpiError(-161, f"{len(data)} marker bytes for {count} samples of {name}")
-            self._markers[name] = data
+            self._markers[name], self._edges[name] = data, _edges(data)
         else:
             raise ScpiError(-257, f"{file}: a sequence is made with RAD:ARB:SEQ")
 
@@ -119,7 +125,8 @@ class Memory:
         if files.pop(name, None) is None:
             raise ScpiError(-256, file)
         if folder != "SEQ":
-            self._markers.pop(name, None)
+            for kept in (self._markers, self._digests, self._edges):
+                kept.pop(name, None)
 
     def make_sequence(self, file: str, tokens: tuple[Token, ...]) -> None:
         """``RAD:ARB:SEQ``: make a sequence of stored waveforms.
@@ -199,7 +206,7 @@ class Memory:
         """What tells a demodulated step from others, and its samples."""
         data = self._waveform(step.name)
         tiles = min(step.repeats, math.ceil(8_192 / step.samples))
-        return (hashlib.sha256(data).digest(), sample_rate_hz, tiles), data
+        return (self._digests[step.name], sample_rate_hz, tiles), data
 
     # -- inside -------------------------------------------------------------------------------------------
 
@@ -229,7 +236,7 @@ class Memory:
 
     def _step(self, name: str, repeats: int, marked: bool) -> Step:
         data = self._waveform(name)
-        return Step(name, len(data) // _BYTES_A_SAMPLE, repeats, _edges(self._markers[name]) if marked else ())
+        return Step(name, len(data) // _BYTES_A_SAMPLE, repeats, self._edges[name] if marked else ())
 
 
 def _demodulated(name: str, data: bytes, sample_rate_hz: float, tiles: int) -> Signal:

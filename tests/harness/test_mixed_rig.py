@@ -30,7 +30,7 @@ TESTS = ("tests/launcher/test_fts_logic.py::test_reset_unlatches_everything", SU
 def bench(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str]:
     """A run on it, and what the receiver's program said at its end."""
     folder: Path = tmp_path_factory.mktemp("mixed")
-    rig = ('worlds = { fts = "tcp://127.0.0.1:{port}" }', 'cables = { fts = "tcp://127.0.0.1:{port}" }', "pace = 0.5")
+    rig = ('worlds = { fts = "tcp://127.0.0.1:{port}" }', 'cables = { fts = "tcp://127.0.0.1:{port}" }', "pace = 0.2")
     with PacedBench(folder, "mixed.toml", "fts", rig=rig) as bench:
         (folder / "test_flies.py").write_text(FLIES)
         run = bench.qualify(*TESTS, str(folder / "test_flies.py"))
