@@ -33,16 +33,6 @@ _Wanted: TypeAlias = (
     | stream.Hear
     | stream.AskLate
 )
-_WANTED = (
-    stream.PutFault
-    | stream.Clear
-    | stream.Renew
-    | stream.Start
-    | stream.Watch
-    | stream.Read
-    | stream.Hear
-    | stream.AskLate
-)
 
 _LOOK_NS = 50 * ms
 
@@ -110,7 +100,7 @@ class _Client(StreamSession):
         if isinstance(question, stream.AskTime):
             self.say(stream.Time(question.id, self._rig.clock.now))
             return
-        if not isinstance(question, _WANTED):
+        if not isinstance(question, _Wanted):
             raise InstrumentError(f"a client asked {question} of a world")
         try:
             value = self._do(question)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from hil.rig.world import Rig
+
 FLOWN_BY_ANOTHER = """
 [plant]
 model = "small_plant:MassOnSpring"
@@ -226,19 +228,50 @@ def test_a_vehicle_that_has_flown_is_a_new_one_for_the_next_test(world: World) -
     second.far.close()
 
 
-def test_each_test_that_opens_the_rig_finds_a_vehicle_that_has_not_flown(world: World, tmp_path: Path) -> None:
-    bench = tmp_path / "bench.toml"
-    bench.write_text(
+@pytest.fixture
+def far_rig(world: World, tmp_path: Path) -> Callable[[], Rig]:
+    """Opens a rig of which the world is another program, as a test does."""
+    file = tmp_path / "bench.toml"
+    file.write_text(
         f'{FLOWN_BY_ANOTHER}[rig]\nname = "bench"\npace = "wall"\nworlds = {{ sim = "{world.server.address}" }}\n'
     )
+    return lambda: open_rig(Blueprint.of(load_rig(file)))
+
+
+def test_each_test_that_opens_the_rig_finds_a_vehicle_that_has_not_flown(
+    world: World, far_rig: Callable[[], Rig]
+) -> None:
     steps: list[int] = []
     for _ in range(2):
-        rig = open_rig(Blueprint.of(load_rig(bench)))
+        rig = far_rig()
         steps.append(world.do(lambda: world.rig.plant_host.model.steps))
         rig.plant.start()
         assert rig.clock.wait(rig.clock.now + 2 * s, lambda: world.rig.plant_host.model.steps > 2)
         rig.close()
     assert steps == [0, 0]
+
+
+def test_what_is_judged_while_a_world_stands_still_is_in_doubt_before_the_world_says_so(
+    world: World, far_rig: Callable[[], Rig]
+) -> None:
+    rig = far_rig()
+    rig.plant.start()
+    begun = threading.Event()
+    began_ns = rig.clock.now
+    world.clock.post(lambda: (begun.set(), threading.Event().wait(0.2)))
+    assert begun.wait(5.0)
+    rig.clock.sleep(50 * ms)  # a step of the plant is overdue by now
+    assert "beyond the rig's max_lateness" in rig.doubt(began_ns)
+    rig.close()
+
+
+def test_what_is_judged_when_a_world_cannot_be_asked_is_in_doubt(world: World, far_rig: Callable[[], Rig]) -> None:
+    rig = far_rig()
+    found: list[str] = []
+    rig.clock.at(rig.clock.now + 1 * ms, lambda: found.append(rig.doubt(rig.clock.now)))  # nothing can be awaited there
+    rig.clock.sleep(20 * ms)
+    assert "whether the rig's clocks were late is not known" in found[0]
+    rig.close()
 
 
 def test_a_vehicle_that_stands_is_left_as_it_is(world: World, bench: Bench) -> None:

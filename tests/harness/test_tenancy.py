@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from kill_bench import await_true
 from suite import Suite
 
 from hil.campaign.session import RunSession, Settings
@@ -135,9 +136,7 @@ def test_a_lease_lost_during_a_run_makes_its_tests_inconclusive_from_then_on(rig
     newest = records.newest()
     assert newest is not None
     records.supersede(newest[0], newest[1].token + 1)  # as somebody who takes over does
-    assert run.lease is not None
-    while not run.lease.lost:
-        Event().wait(0.01)
+    assert await_true(lambda: bool(run.lease and run.lease.lost))
     after = run.trial(Order("after"))
     after.measure("mass", 1.0, "kg", limit=(0.0, None))
     found = after.end_body()
@@ -317,8 +316,7 @@ def test_a_place_that_somebody_kicks_is_lost_during_the_run_in_all_its_processes
     (lab / "owner").write_text("elsewhere/ada")
     (lab / "changes").write_text("Place bench changed:\n")
     seen = LeaseSeen("wired", held.token)
-    while not seen.lost:
-        Event().wait(0.01)
+    assert await_true(lambda: bool(seen.lost))
     assert "place bench at lab:1 was taken from" in held.lost
     assert seen.lost == held.lost
     assert held.lost in str(status("wired"))
@@ -331,8 +329,7 @@ def test_a_place_that_is_kicked_before_a_slow_monitor_has_connected_is_noticed_a
     place, told = LabgridPlace("bench", "lab:1"), SimpleQueue[tuple[str, str]]()
     place.acquire(left_behind=False)
     watch = PlaceWatch(place, lambda owner, why: told.put((owner, why)), asked_s=0.02)
-    while (lab / "said").read_text().count("show") < 3:  # it was asked once without news
-        Event().wait(0.01)
+    assert await_true(lambda: (lab / "said").read_text().count("show") >= 3)  # it was asked once without news
     (lab / "owner").write_text("elsewhere/ada")
     assert told.get(timeout=10.0)[0] == "elsewhere/ada"
     watch.end()
@@ -354,8 +351,7 @@ def test_a_coordinator_that_does_not_answer_has_taken_nothing(lab):
     held = SessionLease("wired", ttl_s=5.0, who="a run", lab=LAB)
     (lab / "silent").touch()
     (lab / "changes").write_text("Place bench changed:\n")
-    while (lab / "said").read_text().count("show") < 3:
-        Event().wait(0.01)
+    assert await_true(lambda: (lab / "said").read_text().count("show") >= 3)
     (lab / "silent").unlink()
     assert held.release() == ""
 
